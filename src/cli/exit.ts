@@ -1,0 +1,60 @@
+import { ConfigFault } from '../config.ts';
+import { Failure } from '../core/failure.ts';
+import { MigrationRefused } from '../db/migrate.ts';
+
+/** sysexits.h, where it has a word for it. */
+export const EXIT = {
+  done: 0,
+  foundWrong: 1,
+  usage: 64,
+  unavailable: 69,
+  configuration: 78,
+} as const;
+
+/** The command was asked for something that cannot be; the message says what can. */
+export class UsageFault extends Error {}
+
+const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ECONNRESET|EAI_AGAIN/;
+
+/** Says what went wrong in words for an operator, and sets the exit code that scripts read. */
+export function endWith(error: unknown): void {
+  const { text, exit } = explain(error as Fault);
+  process.stderr.write(`lumis: ${text}\n`);
+  process.exitCode = exit;
+}
+
+type Fault = NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
+
+function explain(fault: Fault): { text: string; exit: number } {
+  const { code = '', message } = fault;
+  if (fault instanceof UsageFault) return { text: message, exit: EXIT.usage };
+  if (fault instanceof ConfigFault) return { text: message, exit: EXIT.configuration };
+  if (fault instanceof MigrationRefused) {
+    const more = [fault.detail, fault.hint].filter(Boolean).map((line) => `\n  ${line}`);
+    return { text: message + more.join(''), exit: EXIT.configuration };
+  }
+  if (code === 'EADDRINUSE') {
+    return { text: `${message}; set PORT to a free one`, exit: EXIT.configuration };
+  }
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+    return { text: message, exit: EXIT.configuration };
+  }
+  const unreachable = (why: string) => ({
+    text: `the database cannot be reached: ${why}`,
+    exit: EXIT.unavailable,
+  });
+  if (
+    UNREACHABLE.test(`${code} ${message} ${fault.cause?.code}`) ||
+    /^(28|3D|08|57P0)/.test(code)
+  ) {
+    return unreachable(message || code);
+  }
+  if (fault instanceof Failure && fault.code === 'overloaded') {
+    return unreachable(fault.cause?.message ?? message);
+  }
+  if (fault instanceof Failure) {
+    const facts = Object.entries(fault.data).map(([name, value]) => ` ${name}=${value}`);
+    return { text: message + facts.join(''), exit: EXIT.foundWrong };
+  }
+  return { text: message ?? String(fault), exit: EXIT.foundWrong };
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { createLog } from '../core/log.ts';
+import { jobDeps, jobNames, runJobNow } from '../main.ts';
+import { printTable, withDatabase } from './database.ts';
+import { UsageFault } from './exit.ts';
+
+/** `lumis jobs list|run NAME`. */
+export function jobsCommand(program: Command): void {
+  const jobs = program.command('jobs').description("the worker's jobs");
+  jobs
+    .command('list')
+    .description('every job and when it runs (UTC)')
+    .option('--json', 'for scripts')
+    .action(({ json }) => {
+      const rows = jobNames();
+      if (json) console.log(JSON.stringify(rows));
+      else printTable(rows);
+    });
+  jobs
+    .command('run <name>')
+    .description('run a job now, in this process')
+    .action((name: string) =>
+      withDatabase(async ({ db }) => {
+        if (!jobNames().some((job) => job.name === name)) {
+          throw new UsageFault(`there is no job ${name}; lumis jobs list names them`);
+        }
+        console.log(JSON.stringify(await runJobNow(name, jobDeps(db, createLog('silent')))));
+      }),
+    );
+}

@@ -1,0 +1,53 @@
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../project.ts';
+import { doctorCommand } from './doctor.ts';
+import { EXIT, endWith } from './exit.ts';
+import { jobsCommand } from './jobs.ts';
+import { merchantCommand } from './merchant.ts';
+import { migrateCommand } from './migrate.ts';
+import { pointsCommand } from './points.ts';
+import { startCommand } from './start.ts';
+import { tokenCommand } from './token.ts';
+import { verifyCommand } from './verify.ts';
+
+const program = new Command('lumis')
+  .description('Self-hosted redemption engine for loyalty points on PostgreSQL')
+  .version(VERSION)
+  .showHelpAfterError('(lumis --help lists the commands)')
+  .addHelpText(
+    'after',
+    `
+Exit codes: 0 done, 1 found wrong, 64 usage, 69 database unreachable, 78 configuration.
+Configuration is read from the environment; .env.example lists it.`,
+  );
+
+for (const command of [
+  startCommand,
+  migrateCommand,
+  verifyCommand,
+  tokenCommand,
+  merchantCommand,
+  pointsCommand,
+  jobsCommand,
+  doctorCommand,
+]) {
+  command(program);
+}
+
+for (const command of [
+  program,
+  ...program.commands,
+  ...program.commands.flatMap((c) => c.commands),
+]) {
+  command.exitOverride();
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  } else {
+    endWith(error);
+  }
+}

@@ -1,0 +1,120 @@
+import pg from 'pg';
+import { Failure, type FailureCode } from '../core/failure.ts';
+import { isoTime } from '../core/time.ts';
+import { isConnectionLost, isLockTimeout, isRetryable, toFailure } from './sqlstate.ts';
+import type { Statement } from './statement.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a row's type is the statement's to say
+type Row = any;
+
+/** A statement of a transaction; `onLockTimeout` names the failure if it waits for a lock in vain. */
+export type Step = Statement & { onLockTimeout?: FailureCode };
+
+/** The database, as every other room sees it. */
+export interface Database {
+  /** Runs one statement by itself. Throws Failure. */
+  query<R = Row>(statement: Statement): Promise<R[]>;
+  /** Runs several statements as one transaction in one round trip; the rows of each. Throws Failure. */
+  transaction(steps: Step[]): Promise<Row[][]>;
+  /** Connections: in all, idle, and requests that wait for one. */
+  usage(): { total: number; idle: number; waiting: number };
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  /** connections at most */
+  max: number;
+  /** how long a request waits for a connection */
+  poolTimeoutMs: number;
+  onError: (error: Error) => void;
+}
+
+/** How long a statement waits for a lock before its transaction gives up. */
+export const LOCK_TIMEOUT_MS = 2000;
+/** A statement that runs longer than this is ended by the server. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+const RETRIES_MAX = 3;
+
+// SET LOCAL and not a connection parameter: behind a transaction pooler a session is shared.
+const BEGIN = `BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
+  SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+
+const OID = { int8: 20, numeric: 1700, timestamptz: 1184 } as const;
+
+/** Connects lazily; the first statement opens the first connection. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max,
+    connectionTimeoutMillis: options.poolTimeoutMs,
+    application_name: 'lumis',
+    keepAlive: true,
+    types: { getTypeParser },
+    // all statements of a transaction leave together: one round trip instead of one each
+    pipeline: true,
+  } as pg.PoolConfig);
+  pool.on('error', options.onError);
+  // a checked-out client whose server dies emits too; unheard, it would end the process
+  pool.on('connect', (client) => client.on('error', options.onError));
+
+  return {
+    async query(statement) {
+      try {
+        return (await pool.query(statement)).rows;
+      } catch (error) {
+        throw toFailure(error);
+      }
+    },
+    async transaction(steps) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await runOnce(pool, steps);
+        } catch (error) {
+          if (attempt > RETRIES_MAX || !isRetryable(error)) throw toFailure(error);
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+        }
+      }
+    },
+    usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    close: () => pool.end(),
+  };
+}
+
+async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
+  const client = await pool.connect();
+  let inDoubt: Error | undefined;
+  // A standby that did not confirm: the commit is here but not where it was promised to be.
+  const onNotice = (notice: { code?: string | undefined }) => {
+    if (notice.code?.startsWith('01')) inDoubt = new Error('commit is not replicated');
+  };
+  client.on('notice', onNotice);
+  const sent = [
+    client.query(BEGIN),
+    ...steps.map((step) => client.query(step)),
+    client.query('COMMIT'),
+  ];
+  const results = await Promise.allSettled(sent);
+  client.off('notice', onNotice);
+  // an error makes every later statement fail too, and COMMIT roll back: the first one tells
+  const failed = results.findIndex((result) => result.status === 'rejected');
+  if (failed >= 0) {
+    const error = (results[failed] as PromiseRejectedResult).reason;
+    client.release(isConnectionLost(error));
+    const step = steps[failed - 1];
+    if (step?.onLockTimeout && isLockTimeout(error)) throw new Failure(step.onLockTimeout);
+    throw error;
+  }
+  client.release();
+  if (inDoubt) throw new Failure('overloaded', { cause: inDoubt, retryAfterSeconds: 1 });
+  return results.slice(1, -1).map((result) => {
+    return (result as PromiseFulfilledResult<pg.QueryResult>).value.rows;
+  });
+}
+
+/** Points are whole or exact fractions far below 2^53; times keep their microseconds. */
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === OID.int8 || oid === OID.numeric) return Number;
+  if (oid === OID.timestamptz) return isoTime;
+  return pg.types.getTypeParser(oid, format as 'text');
+}

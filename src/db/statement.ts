@@ -1,0 +1,22 @@
+/** One SQL statement ready to run. Named ones are prepared once per connection. */
+export interface Statement {
+  name: string;
+  text: string;
+  values: unknown[];
+}
+
+/**
+ * A named statement, written once beside the verb that runs it: call it with the parameters.
+ * The name says room and purpose; two texts must never share one.
+ */
+export function prepared(name: string, text: string): (...values: unknown[]) => Statement {
+  return (...values) => ({ name, text, values });
+}
+
+/**
+ * Rows as one JSON parameter, numbered from 0 in `ord`, for `json_to_recordset($1)`: arrays in,
+ * one outcome per row out.
+ */
+export function batch(rows: readonly object[]): string {
+  return JSON.stringify(rows.map((row, ord) => ({ ord, ...row })));
+}

@@ -1,0 +1,118 @@
+import { isIP } from 'node:net';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller, MerchantCredential } from '../core/actor.ts';
+import { Failure } from '../core/failure.ts';
+import type { Database } from '../db/pool.ts';
+import { rememberMember } from '../members/members.ts';
+import { authenticateBasic, authenticateKey } from '../merchants/authenticate.ts';
+import type { Prover } from '../merchants/proof.ts';
+import type { LimitName, Limits } from './limits.ts';
+import type { Identity } from './tokens.ts';
+
+/** Whom a route is for. */
+export type Audience = 'member' | 'merchant' | 'admin' | 'public';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    audience?: Audience;
+    limit?: LimitName;
+  }
+  interface FastifyRequest {
+    /** set on every route that is not public */
+    caller: Caller;
+    /** set on member and admin routes */
+    userId: number;
+    /** set on merchant routes */
+    merchant: MerchantCredential;
+  }
+}
+
+export interface AuthOptions {
+  db: Database;
+  verify: (token: string) => Promise<Identity>;
+  prover: Prover;
+  limits: Limits;
+}
+
+const AGENT_LENGTH_MAX = 500;
+const SEEN_MAX = 50_000;
+
+/**
+ * The hook before every route: who is it, may they, and not too often. Failures are counted by
+ * address, so that guessing is slow; nothing of a wrong credential reaches the log.
+ */
+export function createGate(options: AuthOptions) {
+  const { limits } = options;
+  const seen = new Set<string>();
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { audience, limit } = request.routeOptions.config;
+    const ip = addressOf(request);
+    if (audience && audience !== 'public') {
+      await limits.check('authFailures', ip ?? 'unknown');
+      try {
+        await identify(options, request, audience, ip, seen);
+      } catch (error) {
+        const denied = error instanceof Failure && error.code === 'unauthorized';
+        if (denied && request.headers.authorization) {
+          await limits.take('authFailures', ip ?? 'unknown');
+        }
+        throw error;
+      }
+    }
+    if (limit) {
+      const actor = request.caller?.actor;
+      await limits.take(limit, actor ? `${actor.type}:${actor.id}` : (ip ?? 'unknown'), reply);
+    }
+  };
+}
+
+async function identify(
+  options: AuthOptions,
+  request: FastifyRequest,
+  audience: Audience,
+  ip: string | null,
+  seen: Set<string>,
+): Promise<void> {
+  const [, scheme = '', credential = ''] =
+    /^(\S+) +(\S+) *$/.exec(request.headers.authorization ?? '') ?? [];
+  const agent = request.headers['user-agent']?.slice(0, AGENT_LENGTH_MAX) ?? null;
+  const circumstances = { ip, agent, request_id: request.id };
+  if (audience === 'merchant') {
+    const merchant = await merchantOf(options, scheme.toLowerCase(), credential);
+    const details = merchant.key_id ? { key_id: merchant.key_id } : { key_id: 'basic' };
+    request.merchant = merchant;
+    const actor = { type: 'merchant' as const, id: merchant.merchant_id };
+    request.caller = { actor, ...circumstances, details };
+    return;
+  }
+  if (scheme.toLowerCase() !== 'bearer') throw new Failure('unauthorized');
+  const { claims, isAdmin } = await options.verify(credential);
+  if (audience === 'admin' && !isAdmin) throw new Failure('forbidden');
+  const type = audience === 'admin' ? ('admin' as const) : ('user' as const);
+  request.userId = claims.user_id;
+  request.caller = { actor: { type, id: String(claims.user_id) }, ...circumstances };
+  const fingerprint = JSON.stringify(claims);
+  if (type === 'user' && !seen.has(fingerprint)) {
+    await rememberMember(options.db, claims);
+    if (seen.size >= SEEN_MAX) seen.clear();
+    seen.add(fingerprint);
+  }
+}
+
+function merchantOf(
+  { db, prover }: AuthOptions,
+  scheme: string,
+  credential: string,
+): Promise<MerchantCredential> {
+  if (scheme === 'bearer') return authenticateKey(db, prover, credential);
+  if (scheme !== 'basic') throw new Failure('unauthorized');
+  const [, merchantId = '', secret = ''] =
+    /^([^:]*):(.*)$/s.exec(Buffer.from(credential, 'base64').toString('utf8')) ?? [];
+  return authenticateBasic(db, prover, merchantId, secret);
+}
+
+/** The client's address; null when a trusted proxy passed on something that is none. */
+export function addressOf(request: FastifyRequest): string | null {
+  const ip = request.ip?.replace(/%.*$/, '') ?? '';
+  return isIP(ip) ? ip : null;
+}

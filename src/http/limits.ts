@@ -1,0 +1,111 @@
+import type { FastifyReply } from 'fastify';
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterRedis,
+  RateLimiterRes,
+} from 'rate-limiter-flexible';
+import { createClient } from 'redis';
+import type { RateLimits } from '../config.ts';
+import { Failure } from '../core/failure.ts';
+import type { Log } from '../core/log.ts';
+
+export type LimitName = keyof RateLimits;
+
+/**
+ * Seconds of each window, and how many times the configured number fits into it: 20 validations a
+ * second with a burst of 40 are 40 in any two seconds.
+ */
+const WINDOWS: Record<LimitName, { seconds: number; times: number }> = {
+  redeem: { seconds: 60, times: 1 },
+  read: { seconds: 60, times: 1 },
+  validate: { seconds: 2, times: 2 },
+  confirm: { seconds: 2, times: 2 },
+  misses: { seconds: 60, times: 1 },
+  authFailures: { seconds: 60, times: 1 },
+  landing: { seconds: 60, times: 1 },
+  admin: { seconds: 60, times: 1 },
+};
+
+/** Counts requests by name and caller, over all nodes when there is a Redis. */
+export interface Limits {
+  /** Counts one; throws `rate_limited` when that is one too many. Writes the RateLimit headers. */
+  take(name: LimitName, key: string, reply?: FastifyReply): Promise<void>;
+  /** Throws `rate_limited` when the window is already full; counts nothing. */
+  check(name: LimitName, key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the limiters. Without Redis, or while it does not answer, each node counts by itself. */
+export async function openLimits(
+  limits: RateLimits,
+  redisUrl: string | undefined,
+  log: Log,
+): Promise<Limits> {
+  const redis = redisUrl ? createClient({ url: redisUrl, disableOfflineQueue: true }) : undefined;
+  redis?.on('error', (error) =>
+    log.warn({ err: error }, 'redis is away: rate limits are per node'),
+  );
+  // not awaited to succeed: the shop opens without Redis too
+  redis?.connect().catch(() => undefined);
+  const limiters = new Map(
+    (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, limiterOf(name, limits, redis)]),
+  );
+  return {
+    async take(name, key, reply) {
+      const limiter = limiters.get(name);
+      if (!limiter) return;
+      try {
+        const result = await limiter.consume(key);
+        if (reply) writeHeaders(reply, name, limiter, result);
+      } catch (result) {
+        if (!(result instanceof RateLimiterRes)) throw result;
+        if (reply) writeHeaders(reply, name, limiter, result);
+        throw tooMany(result);
+      }
+    },
+    async check(name, key) {
+      const limiter = limiters.get(name);
+      const result = await limiter?.get(key);
+      if (limiter && result && result.consumedPoints >= limiter.points) throw tooMany(result);
+    },
+    async close() {
+      if (redis?.isOpen) redis.destroy();
+    },
+  };
+}
+
+function limiterOf(
+  name: LimitName,
+  limits: RateLimits,
+  redis: object | undefined,
+): RateLimiterAbstract | undefined {
+  if (limits[name] === 0) return undefined;
+  const { seconds, times } = WINDOWS[name];
+  const options = { keyPrefix: `lumis:${name}`, points: limits[name] * times, duration: seconds };
+  const alone = new RateLimiterMemory(options);
+  if (!redis) return alone;
+  return new RateLimiterRedis({
+    ...options,
+    storeClient: redis,
+    useRedisPackage: true,
+    insuranceLimiter: alone,
+  });
+}
+
+/** The header fields of the IETF's draft: the policy, and what is left of it. */
+function writeHeaders(
+  reply: FastifyReply,
+  name: string,
+  limiter: RateLimiterAbstract,
+  result: RateLimiterRes,
+): void {
+  const reset = Math.ceil(result.msBeforeNext / 1000);
+  reply.header('ratelimit-policy', `"${name}";q=${limiter.points};w=${limiter.duration}`);
+  reply.header('ratelimit', `"${name}";r=${result.remainingPoints};t=${reset}`);
+}
+
+function tooMany(result: RateLimiterRes): Failure {
+  const retryAfterSeconds = Math.max(1, Math.ceil(result.msBeforeNext / 1000));
+  return new Failure('rate_limited', { retryAfterSeconds });
+}

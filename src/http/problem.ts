@@ -1,0 +1,108 @@
+import ajvI18n from 'ajv-i18n';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { Problem } from '../contract/common.ts';
+import { Failure, type FailureCode, type FieldFault, REFUSALS } from '../core/failure.ts';
+import { type Locale, localeOf, WORDS } from './words.ts';
+
+/** The only table of codes and statuses. Refusals are 409, but for what is absent or another's. */
+const STATUS: Record<FailureCode, number> = {
+  ...(Object.fromEntries(REFUSALS.map((code) => [code, 409])) as Record<FailureCode, number>),
+  unknown_code: 404,
+  unknown_offer: 404,
+  invalid_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  idempotency_key_missing: 400,
+  idempotency_key_reused: 422,
+  idempotency_in_progress: 409,
+  rate_limited: 429,
+  overloaded: 503,
+  internal: 500,
+};
+
+/** Puts the validator's messages into the caller's language, in place. */
+const localize = ajvI18n as unknown as Record<Locale, (validation: object) => void>;
+
+const FIELD_FAULTS_MAX = 20;
+
+/** Faults that the HTTP layer finds by itself: their own status, and what to say of the content. */
+const TRANSPORT: Record<string, { status: number; detail: string }> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: { status: 413, detail: 'too_large' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { status: 415, detail: 'media_type' },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { status: 400, detail: 'json' },
+  FST_ERR_CTP_INVALID_JSON_BODY: { status: 400, detail: 'json' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { status: 400, detail: 'json' },
+};
+
+/** Answers an error as RFC 9457 says, in the caller's language. What is not a Failure is internal. */
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const locale = localeOf(request.headers['accept-language']);
+  const { failure, status } = asFailure(error as FastifyError, locale);
+  if (status >= 500) request.log.error({ err: failure.cause ?? failure }, failure.code);
+  if (failure.retryAfterSeconds) reply.header('retry-after', failure.retryAfterSeconds);
+  if (failure.code === 'unauthorized') reply.header('www-authenticate', 'Bearer, Basic');
+  void reply
+    .code(status)
+    .header('content-language', locale)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .send(problemOf(failure, status, request.id, locale));
+}
+
+/** The body of a problem. */
+export function problemOf(
+  failure: Failure,
+  status: number,
+  requestId: string,
+  locale: Locale,
+): Problem {
+  const words = WORDS[locale];
+  const errors = failure.fields.slice(0, FIELD_FAULTS_MAX).map(({ field, detail }) => ({
+    field,
+    detail: words.fields[detail] ?? detail,
+  }));
+  return {
+    type: `urn:lumis:problem:${failure.code}`,
+    title: words.titles[failure.code],
+    status,
+    detail: words.details[failure.code],
+    code: failure.code,
+    request_id: requestId,
+    ...(errors.length > 0 ? { errors } : {}),
+    ...failure.data,
+  };
+}
+
+function asFailure(error: FastifyError, locale: Locale): { failure: Failure; status: number } {
+  const cause = { cause: error };
+  const of = (failure: Failure, status = STATUS[failure.code]) => ({ failure, status });
+  if (error instanceof Failure) return of(error);
+  if (error.validation) {
+    localize[locale](error.validation);
+    const fields = faultsOf(error.validation, error.validationContext ?? 'body');
+    return of(new Failure('invalid_request', { ...cause, fields }));
+  }
+  const transport = TRANSPORT[error.code];
+  if (transport) {
+    const fields = [{ field: 'body', detail: transport.detail }];
+    return of(new Failure('invalid_request', { ...cause, fields }), transport.status);
+  }
+  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
+    return of(new Failure('invalid_request', cause), error.statusCode);
+  }
+  return of(new Failure('internal', cause));
+}
+
+/** Each fault with the path of its field: `body.offer_id`. */
+function faultsOf(
+  validation: NonNullable<FastifyError['validation']>,
+  context: string,
+): FieldFault[] {
+  const place = context === 'querystring' ? 'query' : context;
+  return validation.map(({ instancePath, params, message }) => {
+    const { missingProperty, additionalProperty } = params as Record<string, string | undefined>;
+    const path = [...instancePath.split('/').slice(1), missingProperty ?? additionalProperty];
+    return { field: [place, ...path.filter(Boolean)].join('.'), detail: message ?? '' };
+  });
+}

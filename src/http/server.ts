@@ -1,0 +1,221 @@
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import type { Config } from '../config.ts';
+import { Failure } from '../core/failure.ts';
+import { uuidV7 } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { Database } from '../db/pool.ts';
+import { createProver } from '../merchants/proof.ts';
+import { type Audience, createGate } from './auth.ts';
+import { openLimits } from './limits.ts';
+import { httpMetrics, type Metrics } from './metrics.ts';
+import { problemOf, sendProblem } from './problem.ts';
+import { adminRoutes } from './routes/admin.ts';
+import { adminCatalogueRoutes } from './routes/admin-catalogue.ts';
+import { memberRoutes } from './routes/member.ts';
+import { merchantRoutes } from './routes/merchant.ts';
+import { publicRoutes } from './routes/public.ts';
+import { createTokenVerifier } from './tokens.ts';
+
+export interface ServerOptions {
+  config: Config;
+  db: Database;
+  log: Log;
+  metrics: Metrics;
+  version: string;
+  /** the database was seeded for a first look */
+  demo: boolean;
+}
+
+/** What every route gets. */
+export interface RouteDeps extends ServerOptions {
+  limits: Awaited<ReturnType<typeof openLimits>>;
+}
+
+export type App = FastifyInstance<
+  import('node:http').Server,
+  import('node:http').IncomingMessage,
+  import('node:http').ServerResponse,
+  Log,
+  TypeBoxTypeProvider
+>;
+
+/** A route as the table of routes has it; tests hold every one against an expectation. */
+export interface RouteEntry {
+  method: string;
+  url: string;
+  audience: Audience | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    routeTable: RouteEntry[];
+  }
+}
+
+const BODY_BYTES_MAX = 32 * 1024;
+const REQUEST_TIMEOUT_MS = 15_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** Builds the server, ready to listen or to be injected into. Close it before its database. */
+export async function buildServer(options: ServerOptions): Promise<App> {
+  const { config, db, log } = options;
+  const limits = await openLimits(config.rateLimits, config.redisUrl, log);
+  const app = Fastify({
+    loggerInstance: log,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
+    genReqId: uuidV7,
+    // one line per request would say more than the metrics only when something is wrong
+    disableRequestLogging: true,
+    routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerUnreadable,
+    frameworkErrors: sendProblem,
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
+
+  setValidators(app);
+  app.setErrorHandler(sendProblem);
+  app.setNotFoundHandler((request, reply) => sendProblem(new Failure('not_found'), request, reply));
+  const table: RouteEntry[] = [];
+  app.decorate('routeTable', table);
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) table.push({ method: one, url, audience: config?.audience });
+  });
+  addSecurityHeaders(app, config.publicUrl.startsWith('https:'));
+  httpMetrics(app, options.metrics);
+  app.addHook('onClose', () => limits.close());
+  const verify = createTokenVerifier({
+    secret: config.jwtSecret,
+    jwksUrl: config.jwksUrl,
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  });
+  app.addHook('onRequest', createGate({ db, verify, prover: createProver(), limits }));
+  app.addHook('preHandler', refuseUnstorable);
+
+  await app.register(cors, {
+    origin: config.corsOrigins.length > 0 ? config.corsOrigins : false,
+    exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'date'],
+    maxAge: 600,
+  });
+  await app.register(swagger, openApi(options.version, config.publicUrl));
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP });
+  const deps: RouteDeps = { ...options, limits };
+  await app.register(async (scope) => {
+    publicRoutes(scope as unknown as App, deps);
+  });
+  for (const routes of [memberRoutes, merchantRoutes, adminRoutes, adminCatalogueRoutes]) {
+    await app.register(async (scope) => routes(scope as unknown as App, deps), {
+      prefix: '/api/v1',
+    });
+  }
+  await app.ready();
+  return app;
+}
+
+/** Bodies are taken as they are; what comes as text in a URL or header is read as its type. */
+function setValidators(app: App): void {
+  const strict = addFormats.default(new Ajv({ allErrors: true, useDefaults: true }));
+  const reading = addFormats.default(
+    new Ajv({ allErrors: true, useDefaults: true, coerceTypes: true }),
+  );
+  for (const ajv of [strict, reading]) ajv.addVocabulary(['example']);
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? strict : reading).compile(schema),
+  );
+}
+
+const PAGE_CSP =
+  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const DOCS_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+function addSecurityHeaders(app: App, isHttps: boolean): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'content-security-policy': PAGE_CSP,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'x-frame-options': 'DENY',
+      ...(isHttps ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+    });
+    // what belongs to somebody is nobody else's to keep
+    if (request.headers.authorization) reply.header('cache-control', 'private, no-store');
+  });
+}
+
+/** NUL and half surrogate pairs are legal JSON that PostgreSQL cannot store. */
+async function refuseUnstorable(request: FastifyRequest): Promise<void> {
+  const parts = { body: request.body, query: request.query, params: request.params };
+  for (const [place, part] of Object.entries(parts)) {
+    for (const [name, value] of Object.entries(part ?? {})) {
+      if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
+        throw new Failure('invalid_request', {
+          fields: [{ field: `${place}.${name}`, detail: 'text' }],
+        });
+      }
+    }
+  }
+}
+
+/** What is not even HTTP, or takes too long to arrive, gets its problem by hand. */
+function answerUnreadable(
+  error: Error & { code?: string },
+  socket: import('node:net').Socket,
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const statuses: Record<string, [number, string]> = {
+    HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+    ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+  };
+  const [status, words] = statuses[error.code ?? ''] ?? [400, 'Bad Request'];
+  const body = JSON.stringify(problemOf(new Failure('invalid_request'), status, uuidV7(), 'es'));
+  socket.end(
+    `HTTP/1.1 ${status} ${words}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function openApi(version: string, publicUrl: string) {
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Lümis',
+        version,
+        description: 'Redemption engine for loyalty points: spend, scan, confirm.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: publicUrl }],
+      components: {
+        securitySchemes: {
+          member: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'JWT' },
+          admin: {
+            type: 'http' as const,
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'with the claim role: admin',
+          },
+          merchantKey: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'lmk_…' },
+          merchantBasic: {
+            type: 'http' as const,
+            scheme: 'basic',
+            description: 'merchant_id and key',
+          },
+        },
+      },
+    },
+  };
+}

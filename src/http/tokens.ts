@@ -1,0 +1,77 @@
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
+import { Failure } from '../core/failure.ts';
+import type { MemberClaims } from '../members/members.ts';
+
+export interface TokenOptions {
+  secret: string | undefined;
+  jwksUrl: string | undefined;
+  issuer: string | undefined;
+  audience: string | undefined;
+}
+
+/** What a bearer token proves: the member, and whether they are an administrator. */
+export interface Identity {
+  claims: MemberClaims;
+  isAdmin: boolean;
+}
+
+const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
+const TOKEN_LENGTH_MAX = 8192;
+const USER_ID_MAX = 2_147_483_647;
+
+/**
+ * Verifies member tokens: HS256 with our secret, or the keys of a JWKS, never one with the other's.
+ * `sub` is the user id as a number or decimal string; `exp` is required. Throws `unauthorized`.
+ */
+export function createTokenVerifier(options: TokenOptions): (token: string) => Promise<Identity> {
+  const secret = options.secret ? new TextEncoder().encode(options.secret) : undefined;
+  const remote = options.jwksUrl ? createRemoteJWKSet(new URL(options.jwksUrl)) : undefined;
+  const checks = {
+    requiredClaims: ['sub', 'exp'],
+    ...(options.issuer ? { issuer: options.issuer } : {}),
+    ...(options.audience ? { audience: options.audience } : {}),
+  };
+  return async (token) => {
+    try {
+      if (token.length > TOKEN_LENGTH_MAX) throw new Failure('unauthorized');
+      const symmetric = decodeProtectedHeader(token).alg === 'HS256';
+      const key = symmetric ? secret : remote;
+      if (!key) throw new Failure('unauthorized');
+      const algorithms = symmetric ? ['HS256'] : ASYMMETRIC;
+      const { payload } = await jwtVerify(token, key as JWTVerifyGetKey, { ...checks, algorithms });
+      return identityOf(payload);
+    } catch (error) {
+      // a key server that does not answer is our trouble, not the member's
+      const unreachable = error instanceof errors.JWKSTimeout || isFetchFault(error);
+      throw new Failure(unreachable ? 'overloaded' : 'unauthorized', { cause: error });
+    }
+  };
+}
+
+function isFetchFault(error: unknown): boolean {
+  return error instanceof TypeError && error.message.includes('fetch');
+}
+
+function identityOf(payload: JWTPayload): Identity {
+  const sub = String(payload.sub);
+  const user_id = /^[1-9]\d{0,9}$/.test(sub) ? Number(sub) : 0;
+  if (user_id < 1 || user_id > USER_ID_MAX) throw new Failure('unauthorized');
+  const text = (name: string) => {
+    const value = payload[name];
+    return typeof value === 'string' ? value.replaceAll('\0', '').slice(0, 255) : null;
+  };
+  const claims = {
+    user_id,
+    display_name: text('name'),
+    email: text('email'),
+    locale: text('locale'),
+  };
+  return { claims, isAdmin: payload.role === 'admin' };
+}

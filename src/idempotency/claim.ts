@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import type { Actor } from '../core/actor.ts';
+import type { Step } from '../db/pool.ts';
+import { prepared } from '../db/statement.ts';
+
+/** An idempotency key, scoped to the caller, with a digest of what was asked under it. */
+export interface Claim {
+  actor_type: string;
+  actor_id: string;
+  key: string;
+  /** SHA-256 of operation and input, hex: the same key with another request is refused */
+  fingerprint: string;
+}
+
+/** The claim of one request: `operation` is the verb, `input` all that decides its effect. */
+export function claim(actor: Actor, key: string, operation: string, input: object): Claim {
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([operation, Object.entries(input).sort()]))
+    .digest('hex');
+  return { actor_type: actor.type, actor_id: actor.id, key, fingerprint };
+}
+
+const CLAIM = prepared(
+  'idempotency.claim',
+  `INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint)
+   SELECT i.actor_type, i.actor_id, i.key, decode(i.fingerprint, 'hex')
+   FROM json_to_recordset($1) AS i(actor_type text, actor_id text, key text, fingerprint text)
+   ORDER BY 1, 2, 3
+   ON CONFLICT DO NOTHING`,
+);
+
+/**
+ * R12: the first statement of a deciding transaction. A key that another transaction holds is
+ * awaited (up to the lock timeout, then `idempotency_in_progress`); afterwards either its stored
+ * answer is there, or the key is ours with `answer` still NULL. Keys within a batch must differ.
+ */
+export function claimKeys(rows: readonly Claim[]): Step {
+  return { ...CLAIM(JSON.stringify(rows)), onLockTimeout: 'idempotency_in_progress' };
+}
+
+/** Columns of a claim in a verb's `json_to_recordset`. */
+export const CLAIM_COLUMNS = 'actor_type text, actor_id text, key text, fingerprint text';
+
+/**
+ * Ends a verb's deciding statement. Reads its CTEs `input` (with `stored`, `reused` and the claim's
+ * columns) and `decided(ord, answer, keep)`; keeps the answers under their keys, drops the keys
+ * whose outcome must not be stored, and returns one `answer` per row in the order of the input.
+ */
+export const ANSWER = `
+  outcome AS (
+    SELECT i.ord, i.actor_type, i.actor_id, i.key, i.stored IS NULL AS fresh, d.keep,
+      CASE WHEN i.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
+           ELSE coalesce(i.stored, d.answer) END AS answer
+    FROM input i LEFT JOIN decided d USING (ord)
+  ), kept AS (
+    UPDATE lumis.idempotency_keys k SET answer = o.answer
+    FROM outcome o
+    WHERE o.fresh AND o.keep
+      AND (k.actor_type, k.actor_id, k.key) = (o.actor_type, o.actor_id, o.key)
+  ), dropped AS (
+    DELETE FROM lumis.idempotency_keys k USING outcome o
+    WHERE o.fresh AND NOT o.keep
+      AND (k.actor_type, k.actor_id, k.key) = (o.actor_type, o.actor_id, o.key)
+  )
+  SELECT answer FROM outcome ORDER BY ord`;
+
+/** The join that tells, for each row `i` of the input, what its key already holds. */
+export const STORED = `JOIN lumis.idempotency_keys k
+      ON (k.actor_type, k.actor_id, k.key) = (i.actor_type, i.actor_id, i.key)`;

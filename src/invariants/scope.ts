@@ -1,0 +1,88 @@
+/**
+ * What an invariant's SQL looks through, so that it is written once for all rows and for the few
+ * that were touched lately:
+ *
+ *   redemption   the redemptions in scope
+ *   posting      the ledger entries that belong to them
+ *   audit        their audit rows about changes (not those about looks and refusals)
+ *   event        their numbered events
+ *   offer        their offers
+ *   wallet       all redemptions of their members
+ *   entry        all ledger entries of their members that move points
+ *   balance      the balances of their members
+ *   stored       idempotency keys
+ */
+const EVERYTHING = `redemption AS NOT MATERIALIZED (TABLE rewards.user_redemptions),
+posting AS NOT MATERIALIZED (
+  SELECT * FROM public.fact_accumulations WHERE redemption_id IS NOT NULL),
+audit AS NOT MATERIALIZED (
+  SELECT * FROM rewards.redemption_audit_log
+  WHERE redemption_id IS NOT NULL AND action NOT IN ('validated', 'refused')),
+event AS NOT MATERIALIZED (
+  SELECT * FROM lumis.events WHERE redemption_id IS NOT NULL AND sequence IS NOT NULL),
+offer AS NOT MATERIALIZED (TABLE rewards.redemption_offers),
+wallet AS NOT MATERIALIZED (TABLE rewards.user_redemptions),
+entry AS NOT MATERIALIZED (SELECT * FROM public.fact_accumulations WHERE dtype = 'points'),
+balance AS NOT MATERIALIZED (TABLE lumis.balances),
+stored AS NOT MATERIALIZED (TABLE lumis.idempotency_keys)`;
+
+// Touched means audited. The minute is for transactions that wrote their audit row before the
+// last check looked and committed after it.
+const TOUCHED_SINCE = `touched AS MATERIALIZED (
+  SELECT DISTINCT a.redemption_id FROM rewards.redemption_audit_log a
+  WHERE a.created_at >= $1::timestamptz - interval '1 minute'
+    AND a.redemption_id IS NOT NULL AND a.action NOT IN ('validated', 'refused')),
+member AS MATERIALIZED (
+  SELECT DISTINCT r.user_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
+redemption AS NOT MATERIALIZED (
+  SELECT r.* FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
+posting AS NOT MATERIALIZED (
+  SELECT f.* FROM touched JOIN public.fact_accumulations f USING (redemption_id)),
+audit AS NOT MATERIALIZED (
+  SELECT a.* FROM touched JOIN rewards.redemption_audit_log a USING (redemption_id)
+  WHERE a.action NOT IN ('validated', 'refused')),
+event AS NOT MATERIALIZED (
+  SELECT e.* FROM touched JOIN lumis.events e USING (redemption_id)
+  WHERE e.sequence IS NOT NULL),
+offer AS NOT MATERIALIZED (
+  SELECT o.* FROM rewards.redemption_offers o WHERE o.offer_id IN (
+    SELECT r.offer_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id))),
+wallet AS NOT MATERIALIZED (
+  SELECT r.* FROM member JOIN rewards.user_redemptions r USING (user_id)),
+entry AS NOT MATERIALIZED (
+  SELECT f.* FROM member JOIN public.fact_accumulations f USING (user_id)
+  WHERE f.dtype = 'points'),
+balance AS NOT MATERIALIZED (
+  SELECT b.* FROM member JOIN lumis.balances b USING (user_id)),
+stored AS NOT MATERIALIZED (
+  SELECT * FROM lumis.idempotency_keys
+  WHERE created_at >= $1::timestamptz - interval '1 minute')`;
+
+/**
+ *   transition   what the redemptions in scope went through, as their own columns tell it
+ *   kept         since when audit rows and events must still be there. Both are purged, oldest
+ *                first: audit rows after 90 days or sooner, but never within a day. Events begin an
+ *                hour late, because they are ordered by transaction and not by time.
+ */
+const DERIVED = `transition AS NOT MATERIALIZED (
+  SELECT r.redemption_id, t.sequence, t.action, t.at
+  FROM redemption r CROSS JOIN LATERAL (VALUES
+    (1, 'created', r.created_at),
+    (2, CASE WHEN r.validated_at IS NOT NULL THEN 'confirmed'
+             WHEN r.redemption_status <> 'pending' THEN r.redemption_status END,
+        coalesce(r.validated_at, r.closed_at)),
+    (3, CASE WHEN r.validated_at IS NOT NULL AND r.redemption_status = 'cancelled'
+             THEN 'reversed' END, r.closed_at)
+  ) AS t(sequence, action, at)
+  WHERE t.action IS NOT NULL),
+kept AS MATERIALIZED (
+  SELECT greatest(now() - interval '89 days', least(now() - interval '1 day',
+      (SELECT min(a.created_at) FROM rewards.redemption_audit_log a))) AS audit_since,
+    least(now() - interval '1 day', (SELECT e.created_at + interval '1 hour'
+      FROM lumis.events e ORDER BY e.xid, e.id LIMIT 1)) AS events_since)`;
+
+/** What stands before an invariant's SQL when all rows are checked. */
+export const WITH_EVERYTHING = `WITH ${EVERYTHING},\n${DERIVED}`;
+
+/** The same for redemptions touched since `$1`, a timestamptz, with all that hangs on them. */
+export const WITH_TOUCHED_SINCE = `WITH ${TOUCHED_SINCE},\n${DERIVED}`;

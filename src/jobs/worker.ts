@@ -1,0 +1,76 @@
+import { Logger, run } from 'graphile-worker';
+import { dispatchEvents } from '../events/dispatch.ts';
+import { CRONTAB, type JobDeps, taskList } from './tasks.ts';
+
+const CONCURRENCY = 2;
+const POLL_MS = 2000;
+/** How long the dispatcher rests when nothing happened. */
+const TICK_MS = 250;
+const PAUSE_AFTER_FAULT_MS = 2000;
+
+/** The queue's own schema: made by it, and removed by `migrate down`. */
+export const WORKER_SCHEMA = 'lumis_worker';
+
+export interface Worker {
+  /** Ends the jobs under way and returns when none is left. */
+  stop(): Promise<void>;
+}
+
+/** Starts queue, crontab and event dispatcher. Any number of nodes may: the work is done once. */
+export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
+  const runner = await run({
+    connectionString: url,
+    schema: WORKER_SCHEMA,
+    concurrency: CONCURRENCY,
+    maxPoolSize: CONCURRENCY + 2,
+    pollInterval: POLL_MS,
+    noHandleSignals: true,
+    taskList: taskList(deps),
+    crontab: CRONTAB,
+    logger: new Logger(() => (level, message) => {
+      if (level === 'error') deps.log.error(message);
+      else if (level === 'warning') deps.log.warn(message);
+      else deps.log.debug(message);
+    }),
+  });
+  const dispatcher = startDispatcher(deps);
+  return {
+    async stop() {
+      await Promise.all([dispatcher.stop(), runner.stop().catch(() => undefined)]);
+    },
+  };
+}
+
+/** Follows the events table and writes what happened to the log. */
+function startDispatcher({ db, log }: JobDeps): Worker {
+  let stopped = false;
+  let wake = () => {};
+  const rest = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const loop = async () => {
+    while (!stopped) {
+      try {
+        const { more } = await dispatchEvents(db, (event) => log.info({ event }, event.type));
+        if (!more && !stopped) await rest(TICK_MS);
+      } catch (error) {
+        // the events are still there; so is the cursor
+        log.warn({ err: error }, 'dispatcher: cannot read events, trying again');
+        if (!stopped) await rest(PAUSE_AFTER_FAULT_MS);
+      }
+    }
+  };
+  const running = loop();
+  return {
+    async stop() {
+      stopped = true;
+      wake();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+import { type Cluster, findCluster, startCluster } from './db/embedded.ts';
+
+/**
+ * A secret of the embedded installation, made once and kept in its folder, for its owner's eyes
+ * only. The folder must exist.
+ */
+export function localSecret(directory: string, name: string): string {
+  const path = join(directory, name);
+  if (!existsSync(path)) {
+    writeFileSync(path, randomBytes(48).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  }
+  return readFileSync(path, 'utf8').trim();
+}
+
+export interface Installation {
+  config: Config & { databaseUrl: string };
+  /** the embedded cluster, when there is one and we started it */
+  cluster: Cluster | undefined;
+}
+
+/**
+ * The database to work on: the configured one, or the embedded one of this folder. The latter is
+ * started unless it runs already (a command beside a running server uses that one). `exclusive`
+ * always starts it, and fails when it runs.
+ */
+export async function openInstallation(
+  config: Config,
+  options: { exclusive: boolean; log?: (line: string) => void },
+): Promise<Installation> {
+  const { databaseUrl } = config;
+  if (databaseUrl) return { config: { ...config, databaseUrl }, cluster: undefined };
+  const directory = config.dataDirectory;
+  const running = options.exclusive ? undefined : await findCluster(directory);
+  const cluster = running
+    ? undefined
+    : await startCluster({
+        directory,
+        durable: true,
+        ...(options.log ? { log: options.log } : {}),
+      });
+  const url = running ?? (cluster as Cluster).url;
+  const jwtSecret = config.jwtSecret ?? localSecret(directory, 'jwt-secret');
+  return { config: { ...config, databaseUrl: url, jwtSecret }, cluster };
+}

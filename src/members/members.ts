@@ -1,0 +1,50 @@
+import type { MemberEntry } from '../contract/ledger.ts';
+import { decodeCursor, type Page, page } from '../core/cursor.ts';
+import type { Database } from '../db/pool.ts';
+import { prepared } from '../db/statement.ts';
+
+/** What a member's token says about them. */
+export interface MemberClaims {
+  user_id: number;
+  display_name: string | null;
+  email: string | null;
+  locale: string | null;
+}
+
+const REMEMBER = prepared(
+  'members.remember',
+  `INSERT INTO lumis.members AS m (user_id, display_name, email, locale) VALUES ($1, $2, $3, $4)
+   ON CONFLICT (user_id) DO UPDATE
+     SET display_name = coalesce(excluded.display_name, m.display_name),
+       email = coalesce(excluded.email, m.email), locale = coalesce(excluded.locale, m.locale),
+       updated_at = now()
+     WHERE (coalesce(excluded.display_name, m.display_name), coalesce(excluded.email, m.email),
+       coalesce(excluded.locale, m.locale)) IS DISTINCT FROM (m.display_name, m.email, m.locale)`,
+);
+
+/** Keeps what a token tells of its member, so that support can find them. */
+export async function rememberMember(db: Database, claims: MemberClaims): Promise<void> {
+  const { user_id, display_name, email, locale } = claims;
+  await db.query(REMEMBER(user_id, display_name, email, locale));
+}
+
+const LIST = prepared(
+  'members.list',
+  `SELECT m.user_id, m.display_name, m.email, m.locale, coalesce(b.balance, 0) AS balance,
+     m.created_at
+   FROM lumis.members m LEFT JOIN lumis.balances b USING (user_id)
+   WHERE ($1::text IS NULL OR m.display_name ILIKE $1 OR m.email ILIKE $1)
+     AND ($2::integer IS NULL OR m.user_id > $2)
+   ORDER BY m.user_id LIMIT $3`,
+);
+
+/** Members we have seen, by id; `q` looks in name and email. */
+export async function listMembers(
+  db: Database,
+  filter: { q?: string | undefined; limit: number; cursor?: string | undefined },
+): Promise<Page<MemberEntry>> {
+  const [id] = decodeCursor('members', ['number'], filter.cursor);
+  const pattern = filter.q && `%${filter.q.replace(/[\\%_]/g, '\\$&')}%`;
+  const rows = await db.query<MemberEntry>(LIST(pattern ?? null, id, filter.limit + 1));
+  return page('members', rows, filter.limit, (row) => [row.user_id]);
+}

@@ -1,0 +1,50 @@
+import type { MerchantCredential } from '../core/actor.ts';
+import { Failure } from '../core/failure.ts';
+import type { Database } from '../db/pool.ts';
+import { prepared } from '../db/statement.ts';
+import { parseMerchantKey } from './key.ts';
+import type { Prover } from './proof.ts';
+
+const KEY = prepared(
+  'merchants.key',
+  `SELECT k.merchant_id, k.secret_hash FROM lumis.merchant_keys k
+   WHERE k.key_id = $1 AND k.revoked_at IS NULL`,
+);
+
+/**
+ * The merchant that a merchant key belongs to. Malformed keys cost neither query nor hash.
+ * Throws `unauthorized`, the same for unknown, revoked and wrong; `overloaded` when hashes queue.
+ */
+export async function authenticateKey(
+  db: Database,
+  prover: Prover,
+  text: string,
+): Promise<MerchantCredential> {
+  const key = parseMerchantKey(text);
+  const [row] = key ? await db.query(KEY(key.key_id)) : [];
+  if (!key || !row || !(await prover.prove(key.secret, row.secret_hash))) {
+    throw new Failure('unauthorized');
+  }
+  return { merchant_id: row.merchant_id, key_id: key.key_id, proven_hash: null };
+}
+
+const HASH = prepared(
+  'merchants.hash',
+  'SELECT api_key_hash FROM rewards.merchants WHERE merchant_id = $1 AND is_active',
+);
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** HTTP Basic `merchant_id:key` against `merchants.api_key_hash`. Throws as authenticateKey. */
+export async function authenticateBasic(
+  db: Database,
+  prover: Prover,
+  merchantId: string,
+  secret: string,
+): Promise<MerchantCredential> {
+  const [row] = UUID.test(merchantId) ? await db.query(HASH(merchantId)) : [];
+  if (!row?.api_key_hash || !(await prover.prove(secret, row.api_key_hash))) {
+    throw new Failure('unauthorized');
+  }
+  return { merchant_id: merchantId.toLowerCase(), key_id: null, proven_hash: row.api_key_hash };
+}

@@ -1,0 +1,29 @@
+import type { Answer } from '../core/answer.ts';
+import { isoTime } from '../core/time.ts';
+import { prepared } from '../db/statement.ts';
+
+/** R14: locks redemptions, sorted: after the idempotency keys, before members and offers. */
+export const lockRedemptions = prepared(
+  'redemptions.lock',
+  `SELECT FROM rewards.user_redemptions WHERE redemption_id = ANY ($1::uuid[])
+   ORDER BY redemption_id FOR NO KEY UPDATE`,
+);
+
+/**
+ * R7: books the expiry of those that are due by the database's clock, read after their locks; the
+ * deciding statement then simply finds them expired.
+ */
+export const expireDue = prepared(
+  'redemptions.expire_due',
+  'SELECT lumis.expire_redemptions($1::uuid[], $2::jsonb) AS booked',
+);
+
+/** The deciding SQL's answer with its times as the wire has them; null stays null. */
+export function withTimes<Value>(answer: Answer<Value> | null): Answer<Value> | undefined {
+  if (!answer) return undefined;
+  const facts = (answer.done ?? answer.data ?? {}) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(facts)) {
+    if (name.endsWith('_at') && typeof value === 'string') facts[name] = isoTime(value);
+  }
+  return answer;
+}
