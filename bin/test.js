@@ -20,12 +20,20 @@ const TEMPLATE = 'lumis_template';
 const PREFIX = 'lumis_test_';
 const FILES_AT_ONCE = 2;
 const FILE_TIMEOUT_MS = 300_000;
+/** Makes a test process end when its parent was killed, which nothing else would do. */
+const DIES_WITH_PARENT =
+  'data:text/javascript,const{ppid}=process;' +
+  'setInterval(()=>process.ppid===ppid||process.exit(1),500).unref()';
 const MEMORY_BYTES_MIN = 2 * 1024 ** 3;
 const EXIT_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 const interrupt = new AbortController();
+let interrupted;
 for (const [signal, code] of Object.entries(EXIT_BY_SIGNAL)) {
-  process.on(signal, () => interrupt.abort(code));
+  process.on(signal, () => {
+    interrupted = code;
+    interrupt.abort();
+  });
 }
 
 try {
@@ -34,7 +42,7 @@ try {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
-process.exitCode = interrupt.signal.aborted ? interrupt.signal.reason : process.exitCode;
+process.exitCode = interrupted ?? process.exitCode;
 
 async function main(filters) {
   const files = listFiles(filters);
@@ -131,7 +139,9 @@ function keepJanitor(directory) {
 /** The server is somebody's own: one run at a time, and nothing of ours stays on it. */
 async function openGiven(url) {
   const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  await client.connect().catch((error) => {
+    throw new Error(`The server of TEST_DATABASE_URL does not answer: ${error.message}`);
+  });
   const { rows } = await client.query("select pg_try_advisory_lock(hashtext('lumis test')) as won");
   if (!rows[0].won) {
     await client.end();
@@ -192,7 +202,8 @@ async function load(path) {
 /** Runs the files, each in a process of its own, and returns the exit code. */
 async function runFiles(files, server) {
   process.env.LUMIS_TEST_SERVER = server;
-  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`;
+  const flags = `--enable-source-maps --import=${DIES_WITH_PARENT}`;
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${flags}`;
   const stream = run({
     files,
     concurrency: FILES_AT_ONCE,

@@ -23,7 +23,9 @@ BEGIN
     -- two operators at once: the second waits here, then finds the work done
     PERFORM pg_advisory_xact_lock(hashtext('lumis.migrations'));
 
-    IF to_regclass('lumis.migrations') IS NOT NULL THEN
+    -- asked of the catalogue's rows: to_regclass() may still answer from before the wait
+    IF EXISTS (SELECT FROM pg_tables t WHERE (t.schemaname, t.tablename) = ('lumis', 'migrations'))
+    THEN
         IF EXISTS (SELECT FROM lumis.migrations m WHERE m.name = this_migration) THEN
             RAISE NOTICE 'migration % is already applied; nothing to do', this_migration;
             RETURN;

@@ -246,6 +246,7 @@ test('kill -9 of both, and the pid now belongs to another process of the same us
   assert.equal(await firstLine(owner), 'up');
   process.kill(postmasterPid(), 'SIGKILL');
   owner.kill('SIGKILL');
+  await once(owner, 'exit');
   const { uid, gid } = statSync(data);
   const stranger = spawn('sleep', ['60'], { ...(IS_ROOT ? { uid, gid } : {}), cwd: '/' });
   try {

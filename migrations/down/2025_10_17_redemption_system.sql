@@ -25,7 +25,9 @@ BEGIN
     SET LOCAL search_path = pg_catalog, pg_temp;
     PERFORM pg_advisory_xact_lock(hashtext('lumis.migrations'));
 
-    IF to_regclass('lumis.migrations') IS NULL THEN
+    -- asked of the catalogue's rows: to_regclass() may still answer from before the wait
+    IF NOT EXISTS (SELECT FROM pg_tables t
+                   WHERE (t.schemaname, t.tablename) = ('lumis', 'migrations')) THEN
         RAISE NOTICE 'migration % is not applied; nothing to do', this_migration;
         RETURN;
     END IF;

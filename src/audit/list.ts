@@ -5,7 +5,7 @@ import { prepared } from '../db/statement.ts';
 
 const LIST = prepared(
   'audit.list',
-  `SELECT log_id, redemption_id, action, actor_type, actor_id, ip_address::text, user_agent,
+  `SELECT log_id, redemption_id, action, actor_type, actor_id, host(ip_address) AS ip_address, user_agent,
      request_id, metadata, created_at
    FROM rewards.redemption_audit_log
    WHERE ($1::uuid IS NULL OR redemption_id = $1)

@@ -1,40 +1,91 @@
 /** One owner per folder: a lock file that a killed owner cannot leave shut. */
 
 import { spawnSync } from 'node:child_process';
-import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** More rounds than any number of starts in one folder can need; each round ends or yields. */
-const ATTEMPTS_MAX = 100;
+/** An owner that was just killed may take this long to be gone. */
+const DYING_MS = 500;
+/** An owner whose process cannot be seen from here counts as gone after this silence. */
+const SILENCE_MS = 8_000;
+const HEARTBEAT_MS = 2_000;
 
 /**
  * Takes the lock at `path` and returns the function that gives it back.
  * Throws an Error naming the owner's pid when a living process (also this one) holds it.
  */
-export function acquireLock(path: string, directory: string): () => void {
-  const mine = `${process.pid} ${startOf(process.pid) ?? ''}\n`;
+export async function acquireLock(path: string, directory: string): Promise<() => void> {
+  const mine = [process.pid, startOf(process.pid), whereabouts(), ''].join('\n');
   const temporary = `${path}.${process.pid}`;
+  const began = Date.now();
   writeFileSync(temporary, mine, { mode: 0o644 });
   try {
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      if (placeLock(temporary, path)) {
-        return () => releaseLock(path, mine);
-      }
-      const theirs = readText(path);
+    while (!placeLock(temporary, path)) {
+      const theirs = readLock(path);
       if (theirs === undefined) {
         continue;
       }
-      const [pid = '', ...start] = theirs.trim().split(' ');
-      if (theirs !== '' && startOf(Number(pid)) === start.join(' ')) {
+      const { pid, isHeld, patience } = judge(theirs, path);
+      if (!isHeld) {
+        removeStale(path, theirs);
+      } else if (theirs !== mine && Date.now() - began < patience) {
+        await sleep(50);
+      } else {
         throw new Error(
           `Lümis is already running in ${directory} (process ${pid}). ` +
             'Stop that one first, or start this one in another folder.',
         );
       }
-      removeStale(path, theirs);
     }
-    throw new Error(`The lock ${path} could not be taken. Remove it if nothing runs here.`);
   } finally {
     rmSync(temporary, { force: true });
+  }
+  const heartbeat = setInterval(() => touch(path), HEARTBEAT_MS).unref();
+  return () => {
+    clearInterval(heartbeat);
+    releaseLock(path, mine);
+  };
+}
+
+interface Verdict {
+  pid: string;
+  isHeld: boolean;
+  /** How long to wait for the owner to go, in ms. */
+  patience: number;
+}
+
+function judge(lock: string, path: string): Verdict {
+  const [pid = '', start, where = ''] = lock.split('\n');
+  if (where === whereabouts()) {
+    return { pid, isHeld: startOf(Number(pid)) === start, patience: DYING_MS };
+  }
+  // A container on the same folder, or before a reboot: its pids mean nothing here.
+  const silence = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  const host = where.split(' ')[0];
+  return { pid: `${pid} on ${host}`, isHeld: silence < SILENCE_MS, patience: SILENCE_MS };
+}
+
+/** Names the set of processes that this one's pid belongs to. */
+function whereabouts(): string {
+  const boot = readText('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
+  return `${hostname()} ${boot} ${linkTarget('/proc/self/ns/pid') ?? ''}`.trim();
+}
+
+function touch(path: string): void {
+  try {
+    utimesSync(path, new Date(), new Date());
+  } catch {
+    // Removed by hand.
   }
 }
 
@@ -59,8 +110,11 @@ function removeStale(path: string, stale: string): void {
   const aside = `${path}.${process.pid}.stale`;
   try {
     renameSync(path, aside);
-  } catch {
-    return;
+  } catch (error) {
+    if (isAbsence(error)) {
+      return;
+    }
+    throw error;
   }
   if (readText(aside) !== stale) {
     placeLock(aside, path);
@@ -93,7 +147,7 @@ export function isPostmaster(pid: number, data: string): boolean {
     return false;
   }
   // The folder may have been renamed under a running server: its working directory follows.
-  return words.includes(data) || workingDirectory(pid) === data;
+  return words.includes(data) || linkTarget(`/proc/${pid}/cwd`) === data;
 }
 
 /**
@@ -121,13 +175,27 @@ function ps(pid: number, column: string): string | undefined {
   return result.status === 0 ? result.stdout.trim() || undefined : undefined;
 }
 
-function workingDirectory(pid: number): string | undefined {
+function linkTarget(path: string): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    return readlinkSync(path);
   } catch {
     return undefined;
   }
 }
+
+/** Undefined when it was given back meanwhile; one that cannot be read is an error. */
+function readLock(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isAbsence(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+const isAbsence = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 function readText(path: string): string | undefined {
   try {

@@ -69,7 +69,7 @@ SELECT max(concat_ws(' ', s.actor_type, s.actor_id, s.key)),
   format('%s keys tell of %s %s', count(*), s.answer #>> '{done,redemption_status}',
     s.answer #>> '{done,redemption_id}')
 FROM stored s
-WHERE s.answer #>> '{done,redemption_id}' IS NOT NULL
+WHERE s.answer -> 'done' ?& ARRAY['redemption_id', 'redemption_status']
 GROUP BY s.answer #>> '{done,redemption_id}', s.answer #>> '{done,redemption_status}'
 HAVING count(*) > 1`,
   },

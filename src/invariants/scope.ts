@@ -26,11 +26,11 @@ entry AS NOT MATERIALIZED (SELECT * FROM public.fact_accumulations WHERE dtype =
 balance AS NOT MATERIALIZED (TABLE lumis.balances),
 stored AS NOT MATERIALIZED (TABLE lumis.idempotency_keys)`;
 
-// Touched means audited. The minute is for transactions that wrote their audit row before the
-// last check looked and committed after it.
+// Touched means audited. An audit row's time is older than its commit: whoever looks at intervals
+// lets them overlap by more than a transaction may last.
 const TOUCHED_SINCE = `touched AS MATERIALIZED (
   SELECT DISTINCT a.redemption_id FROM rewards.redemption_audit_log a
-  WHERE a.created_at >= $1::timestamptz - interval '1 minute'
+  WHERE a.created_at >= $1::timestamptz
     AND a.redemption_id IS NOT NULL AND a.action NOT IN ('validated', 'refused')),
 member AS MATERIALIZED (
   SELECT DISTINCT r.user_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
@@ -55,8 +55,7 @@ entry AS NOT MATERIALIZED (
 balance AS NOT MATERIALIZED (
   SELECT b.* FROM member JOIN lumis.balances b USING (user_id)),
 stored AS NOT MATERIALIZED (
-  SELECT * FROM lumis.idempotency_keys
-  WHERE created_at >= $1::timestamptz - interval '1 minute')`;
+  SELECT * FROM lumis.idempotency_keys WHERE created_at >= $1::timestamptz)`;
 
 /**
  *   transition   what the redemptions in scope went through, as their own columns tell it
