@@ -79,8 +79,8 @@ export function readConfig(environment: Environment = process.env): Config {
       /\/+$/,
       '',
     ),
-    trustedProxies: read.list('TRUSTED_PROXIES'),
-    corsOrigins: read.list('CORS_ORIGINS'),
+    trustedProxies: read.list('TRUSTED_PROXIES', PROXY, 'addresses or networks: 10.0.0.0/8'),
+    corsOrigins: read.list('CORS_ORIGINS', ORIGIN, 'origins: https://app.example.com'),
     businessTimeZone: read.timeZone('BUSINESS_TIME_ZONE', 'America/Panama'),
     redemptionTtlMinutes: read.integer('REDEMPTION_TTL_MINUTES', 1440, 1, 5_256_000),
     jwtSecret,
@@ -104,6 +104,8 @@ export function readConfig(environment: Environment = process.env): Config {
   return config;
 }
 
+const PROXY = /^(loopback|linklocal|uniquelocal|[\da-fA-F:.]*[.:][\da-fA-F:.]*(\/\d{1,3})?)$/;
+const ORIGIN = /^https?:\/\/[^\s/?#]+$/;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 function secretFaults(secret: string | undefined, required: boolean): string[] {
@@ -127,7 +129,12 @@ function reader(environment: Environment, faults: string[]) {
   const text = (name: string) => environment[name]?.trim() || undefined;
   return {
     text,
-    list: (name: string) => (text(name) ?? '').split(/[\s,]+/).filter(Boolean),
+    list(name: string, shape: RegExp, example: string): string[] {
+      const items = (text(name) ?? '').split(/[\s,]+/).filter(Boolean);
+      const wrong = items.filter((item) => !shape.test(item));
+      if (wrong.length > 0) faults.push(`${name} must list ${example}; not "${wrong.join(' ')}"`);
+      return items;
+    },
     integer(name: string, fallback: number, min: number, max: number): number {
       const given = text(name);
       if (given === undefined) return fallback;

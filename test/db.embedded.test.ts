@@ -12,6 +12,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -174,6 +175,13 @@ test('of several first starts at once exactly one wins', async () => {
   assert.equal(said.filter((line) => line === 'won').length, 1);
   assert.equal(said.filter((line) => line.includes('already running')).length, 2);
   await untilGone(join(directory, 'postgres', 'lock'));
+});
+
+test('a lock from before a reboot, or of a container long gone, is no hindrance', async () => {
+  const lock = join(home, 'postgres', 'lock');
+  writeFileSync(lock, `${process.pid}\n1\nelsewhere\n`);
+  utimesSync(lock, 0, 0);
+  await (await start()).stop();
 });
 
 test('kill -9 of PostgreSQL: it comes back by itself with every acknowledged row', async () => {

@@ -57,11 +57,11 @@ function format(values: number[]): string {
 }
 
 /**
- * Sum of value × 2^position in GF(32), x^5 + x^2 + 1. Each symbol has a weight of its own, so every
- * single wrong symbol and every swap of two is found.
+ * Sum of value × 2^(15 − position) in GF(32), x^5 + x^2 + 1; the check symbol itself has weight 1.
+ * All sixteen weights differ, so every single wrong symbol and every swap of two is found.
  */
 function checkValue(values: number[]): number {
-  return values.reduce((sum, value) => double(sum) ^ value, 0);
+  return double(values.reduce((sum, value) => double(sum) ^ value, 0));
 }
 
 function double(value: number): number {
