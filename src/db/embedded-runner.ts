@@ -68,7 +68,7 @@ function diagnose(folder: string, said: string): string {
   if (said === '') {
     return 'PostgreSQL refuses to run as root, and /etc/passwd has no other user: add one.';
   }
-  if (!/can't cd|EACCES|Permission denied/.test(said)) {
+  if (!/can't cd|EACCES|EPERM|EINVAL|not permitted|Permission denied/.test(said)) {
     return 'The bundled PostgreSQL needs Linux with glibc (not Alpine or another musl) or macOS.';
   }
   return process.getuid?.() === 0

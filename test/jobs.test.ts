@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLog } from '../src/core/log.ts';
+import { openDatabase } from '../src/db/pool.ts';
+import { type DomainEvent, dispatchEvents } from '../src/events/dispatch.ts';
+import { CRONTAB, JOBS, runJob } from '../src/jobs/tasks.ts';
+import { startWorker } from '../src/jobs/worker.ts';
+import { testApp } from './support/app.ts';
+import { freshDatabase } from './support/database.ts';
+
+const sql = (text: string, values: unknown[] = []) => ({ name: '', text, values });
+
+function depsOf(db: ReturnType<typeof openDatabase>) {
+  const counted: string[] = [];
+  const found: Record<string, number>[] = [];
+  return {
+    counted,
+    found,
+    deps: {
+      db,
+      log: createLog('silent'),
+      count: (job: string, outcome: string) => counted.push(`${job} ${outcome}`),
+      violations: (counts: Record<string, number>) => found.push(counts),
+    },
+  };
+}
+
+async function database(t: TestContext) {
+  const { url, connect } = await freshDatabase(t);
+  const db = openDatabase({ url, max: 4, poolTimeoutMs: 5000, onError: () => undefined });
+  t.after(() => db.close());
+  return { url, db, connect };
+}
+
+async function until(condition: () => Promise<boolean> | boolean, ms = 15_000): Promise<void> {
+  for (const end = Date.now() + ms; !(await condition()); await sleep(50)) {
+    if (Date.now() > end) throw new Error('it did not come');
+  }
+}
+
+test('the worker books due redemptions and hands on what happened', async (t) => {
+  const api = await testApp(t);
+  const offer_id = await api.offer({ stock_quantity: 5 });
+  await api.grant(1, 30);
+  const token = await api.member(1);
+  for (let i = 0; i < 3; i += 1) {
+    const { status } = await api.call('POST', '/rewards/redemptions', {
+      token,
+      body: { offer_id },
+    });
+    assert.equal(status, 201);
+  }
+  await api.db.query(
+    sql(`UPDATE rewards.user_redemptions SET code_expires_at = now() - interval '1 s'`),
+  );
+  const { deps, counted } = depsOf(api.db);
+  const worker = await startWorker(api.config.databaseUrl, deps);
+  try {
+    await api.db.query(sql(`SELECT lumis_worker.add_job('expire')`));
+    await until(() => counted.includes('expire done'));
+    const { body } = await api.call('GET', '/rewards/balance', { token });
+    assert.deepEqual([body.balance, body.held], [30, 0]);
+    const [offer] = await api.db.query(sql('SELECT * FROM rewards.redemption_offers'));
+    assert.deepEqual([offer.stock_quantity, offer.stock_held], [5, 0]);
+    await until(async () => {
+      const [row] = await api.db.query(
+        sql(`SELECT NOT EXISTS (SELECT FROM lumis.events e, lumis.event_cursors c
+             WHERE (e.xid, e.id) > (c.xid, c.id)) AS all_handed`),
+      );
+      return row.all_handed;
+    });
+  } finally {
+    await worker.stop();
+  }
+});
+
+test('events are handed on once, in the order of commits, and none is overtaken', async (t) => {
+  const { db, connect } = await database(t);
+  const [early, late] = [await connect(), await connect()];
+  const insert = (n: number) => `INSERT INTO lumis.events (type, user_id) VALUES ('test', ${n})`;
+  const handed: (number | null)[] = [];
+  const step = () => dispatchEvents(db, (event: DomainEvent) => handed.push(event.user_id));
+  await early.query('BEGIN');
+  await early.query(insert(1));
+  await late.query(insert(2));
+  await step();
+  assert.deepEqual(handed, [], 'what may still be overtaken waits');
+  await early.query('COMMIT');
+  await Promise.all([step(), step(), step()]);
+  await step();
+  assert.deepEqual(handed, [1, 2]);
+});
+
+test('the dispatcher goes on after the database was restored into a younger server', async (t) => {
+  const { db } = await database(t);
+  await db.query(sql(`UPDATE lumis.event_cursors SET xid = '9000000000000000000', id = 5`));
+  await db.query(sql(`INSERT INTO lumis.events (type) VALUES ('after the restore')`));
+  const handed: string[] = [];
+  await dispatchEvents(db, (event) => handed.push(event.type));
+  assert.deepEqual(handed, ['after the restore']);
+});
+
+test('old audit rows, keys and counts are purged, young ones stay', async (t) => {
+  const { db } = await database(t);
+  await db.query(
+    sql(`INSERT INTO rewards.redemption_audit_log (action, actor_type, created_at)
+         SELECT 'refused', 'user', now() - make_interval(days => d)
+         FROM generate_series(1, 100) d, generate_series(1, 700)`),
+  );
+  await db.query(
+    sql(`INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer, created_at)
+         SELECT 'user', '1', 'k' || h, '\\x00', '{}', now() - make_interval(hours => h)
+         FROM generate_series(1, 100) h`),
+  );
+  const { deps, counted } = depsOf(db);
+  assert.deepEqual(await runJob('audit_purge', deps), { rows: 11 * 700 });
+  assert.deepEqual(await runJob('keys_purge', deps), { rows: 29 });
+  assert.deepEqual(await runJob('audit_purge', deps), { rows: 0 });
+  assert.deepEqual(counted, ['audit_purge done', 'keys_purge done', 'audit_purge done']);
+});
+
+test('a broken invariant is counted by its name', async (t) => {
+  const { db } = await database(t);
+  const { deps, found } = depsOf(db);
+  await runJob('check_recent', deps);
+  assert.ok(Object.values(found[0] ?? {}).every((rows) => rows === 0));
+  await db.query(sql('INSERT INTO lumis.balances (user_id, balance) VALUES (5, 5)'));
+  await runJob('check_all', deps);
+  assert.equal(Object.values(found[1] ?? {}).filter((rows) => rows === 1).length, 1);
+});
+
+test('every job has its time, and every time its job', () => {
+  const timed = [...CRONTAB.matchAll(/^(?:\S+ ){5}(\w+)/gm)].map(([, name]) => name);
+  assert.deepEqual(timed.sort(), Object.keys(JOBS).sort());
+});

@@ -1,0 +1,357 @@
+/**
+ * The rules of redemption once more, small enough to be seen through and without a database: what
+ * the real thing is held against. One request at a time; `explain` finds the order in which requests
+ * that ran together could have come.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Actor, MerchantCredential } from '../../src/core/actor.ts';
+
+export type Verb = 'redeem' | 'validate' | 'confirm' | 'cancel' | 'reverse' | 'adjust';
+
+/** What a request asks for: the columns of the verb's rows, and what its fingerprint is made of. */
+export interface Input {
+  user_id?: number | null;
+  offer_id?: string;
+  redemption_id?: string;
+  quantity?: number;
+  restock?: boolean;
+  reason?: string | null;
+  /** for the shop's looks: which redemption `scanned` belongs to is `redemption_id` */
+  scanned?: string;
+}
+
+/** One request: a row of a verb's call. */
+export interface Ask {
+  verb: Verb;
+  actor: Actor;
+  key: string;
+  input: Input;
+  credential?: MerchantCredential;
+}
+
+/** What staff, support and time do; it has no answer, but for the number that a sweep booked. */
+export type Act =
+  | { act: 'edit'; offer_id: string; change: Partial<ModelOffer> }
+  | { act: 'merchant'; merchant_id: string; active: boolean }
+  | { act: 'revoke'; merchant_id: string }
+  | { act: 'lapse' | 'extend'; redemption_id: string }
+  | { act: 'sweep'; alone: boolean };
+
+/** What was asked or done, with what the real thing said to it. */
+export type Seen = { ask: Ask; answer: unknown } | { act: Act; answer: unknown };
+
+export interface ModelOffer {
+  cost: number;
+  stock: number | null;
+  limit: number | null;
+  merchant_id: string | null;
+  active: boolean;
+  window: 'open' | 'not_started' | 'ended';
+  on_expiry: 'refund' | 'forfeit';
+}
+
+interface ModelRedemption {
+  user_id: number;
+  offer_id: string;
+  cost: number;
+  merchant_id: string | null;
+  on_expiry: 'refund' | 'forfeit';
+  status: 'pending' | 'confirmed' | 'cancelled' | 'expired';
+  due: boolean;
+  confirmed_by: string | null;
+  /** actions with their actors, in order; an event each */
+  trail: string[];
+  looks: number;
+}
+
+export interface World {
+  /** how the database names whoever acts without a name */
+  system: string;
+  balances: Map<number, number>;
+  adjusted: number;
+  offers: Map<string, ModelOffer>;
+  merchants: Map<string, { active: boolean; revoked: boolean }>;
+  redemptions: Map<string, ModelRedemption>;
+  answers: Map<string, { asked: string; answer: unknown }>;
+}
+
+/** In an expected answer: a time that only the database knows. */
+const TIME = '<time>';
+/** Outcomes that leave the key as free as it was. */
+const NOT_KEPT = ['unauthorized', 'invalid_request'];
+
+type Expected = { done: object } | { refused: string; data?: object };
+const refuse = (refused: string, data?: object): Expected => ({ refused, ...(data && { data }) });
+
+/**
+ * An order in which these happened one after the other, each with the answer it got, ending in a
+ * world that `holds`; the world after it, or undefined when no order explains what was seen.
+ */
+export function explain(
+  world: World,
+  seen: readonly Seen[],
+  holds: (world: World) => boolean,
+): World | undefined {
+  if (seen.length === 0) return holds(world) ? world : undefined;
+  for (const [i, one] of seen.entries()) {
+    const rest = seen.toSpliced(i, 1);
+    for (const next of futures(world, one)) {
+      const found = explain(next, rest, holds);
+      if (found) return found;
+    }
+  }
+  return undefined;
+}
+
+/** The worlds after this, as far as its answer fits. */
+function futures(world: World, seen: Seen): World[] {
+  if ('act' in seen) return perform(world, seen.act, seen.answer);
+  const next = structuredClone(world);
+  return matches(answerTo(next, seen.ask, seen.answer), seen.answer) ? [next] : [];
+}
+
+/** What the model says to a request. Changes the world; `actual` only lends the new redemption's id. */
+export function answerTo(world: World, ask: Ask, actual: unknown): unknown {
+  const { verb, actor, key, input } = ask;
+  // expiry is booked for whatever is about to be confirmed or cancelled, whoever asks
+  if (verb === 'confirm' || verb === 'cancel') settle(world, input.redemption_id);
+  if (verb === 'validate') return validate(world, ask);
+  const slot = `${actor.type} ${actor.id} ${key}`;
+  const asked = JSON.stringify([verb, Object.entries(input).sort()]);
+  const stored = world.answers.get(slot);
+  if (stored) {
+    return stored.asked === asked ? stored.answer : { refused: 'idempotency_key_reused' };
+  }
+  const expected = VERBS[verb](world, ask, actual);
+  const isKept = !('refused' in expected && NOT_KEPT.includes(expected.refused));
+  if (isKept) world.answers.set(slot, { asked, answer: actual });
+  return expected;
+}
+
+const VERBS = { redeem, confirm, cancel, reverse, adjust } as const;
+
+function redeem(world: World, { actor, input }: Ask, actual: unknown): Expected {
+  const user_id = input.user_id as number;
+  const offer_id = input.offer_id as string;
+  const offer = world.offers.get(offer_id);
+  if (!offer) return refuse('unknown_offer');
+  const { cost, stock, limit, merchant_id, on_expiry } = offer;
+  if (!offer.active) return refuse('offer_inactive');
+  if (offer.window !== 'open') return refuse(`offer_${offer.window}`);
+  if (stock !== null && stock <= 0) return refuse('out_of_stock');
+  const own = live(world).filter((r) => r.user_id === user_id && r.offer_id === offer_id);
+  if (limit !== null && own.length >= limit) return refuse('limit_member');
+  const balance = world.balances.get(user_id) ?? 0;
+  const missing = cost - Math.floor(balance);
+  if (missing > 0) return refuse('insufficient_points', { missing_lumis: missing });
+  world.balances.set(user_id, balance - cost);
+  if (stock !== null) offer.stock = stock - 1;
+  const redemption_id = (actual as { done?: { redemption_id: string } }).done?.redemption_id ?? '?';
+  world.redemptions.set(redemption_id, {
+    user_id,
+    offer_id,
+    cost,
+    merchant_id,
+    on_expiry,
+    status: 'pending',
+    due: false,
+    confirmed_by: null,
+    trail: [`created ${actor.type} ${actor.id}`],
+    looks: 0,
+  });
+  const facts = { redemption_id, offer_id, merchant_id, on_expiry, lumis_spent: cost };
+  const times = { created_at: TIME, code_expires_at: TIME, validated_at: null, closed_at: null };
+  return { done: { ...facts, ...times, redemption_status: 'pending', balance: balance - cost } };
+}
+
+function validate(world: World, { input, credential }: Ask): Expected {
+  const refusal = unusable(world, input.redemption_id, credential);
+  if (refusal) return refusal;
+  const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
+  settle(world, input.redemption_id);
+  if (r.status === 'expired') return refuse('expired');
+  r.looks += 1;
+  const { offer_id, cost } = r;
+  const facts = { redemption_id: input.redemption_id, offer_id, lumis_spent: cost };
+  return { done: { ...facts, redemption_status: 'pending', code_expires_at: TIME } };
+}
+
+function confirm(world: World, { actor, input, credential }: Ask): Expected {
+  const refusal = unusable(world, input.redemption_id, credential);
+  if (refusal) return refusal;
+  const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
+  r.status = 'confirmed';
+  r.confirmed_by = credential?.merchant_id ?? null;
+  r.trail.push(`confirmed ${actor.type} ${actor.id}`);
+  const facts = { redemption_id: input.redemption_id, lumis_spent: r.cost, validated_at: TIME };
+  return { done: { ...facts, redemption_status: 'confirmed' } };
+}
+
+function cancel(world: World, { actor, input }: Ask): Expected {
+  const r = world.redemptions.get(input.redemption_id as string);
+  if (!r || (input.user_id !== null && r.user_id !== input.user_id)) return refuse('not_found');
+  if (r.status === 'confirmed') return refuse('already_redeemed', { redeemed_at: TIME });
+  if (r.status !== 'pending') return refuse(ended(r));
+  close(world, r, 'cancelled', actor, true);
+  const facts = { redemption_id: input.redemption_id, redemption_status: 'cancelled' };
+  const balance = world.balances.get(r.user_id);
+  return { done: { ...facts, lumis_refunded: r.cost, balance, closed_at: TIME } };
+}
+
+function reverse(world: World, { actor, input, credential }: Ask): Expected {
+  const restocked = input.restock as boolean;
+  if (credential && !mayAct(world, credential)) return refuse('unauthorized');
+  const r = world.redemptions.get(input.redemption_id as string);
+  const owner = r?.confirmed_by ?? r?.merchant_id ?? credential?.merchant_id;
+  if (!r || (credential && owner !== credential.merchant_id)) return refuse('unknown_code');
+  if (r.status === 'pending') return refuse('invalid_request');
+  if (r.status !== 'confirmed') return refuse(ended(r));
+  close(world, r, 'reversed', actor, restocked);
+  const facts = { redemption_id: input.redemption_id, redemption_status: 'cancelled' };
+  return { done: { ...facts, lumis_refunded: r.cost, restocked, closed_at: TIME } };
+}
+
+function adjust(world: World, { input }: Ask): Expected {
+  const user_id = input.user_id as number;
+  const quantity = input.quantity as number;
+  const balance = (world.balances.get(user_id) ?? 0) + quantity;
+  if (quantity < 0 && balance < 0) {
+    return refuse('insufficient_points', { missing_lumis: Math.ceil(-balance) });
+  }
+  world.balances.set(user_id, balance);
+  world.adjusted += 1;
+  const kind = quantity > 0 ? 'grant' : 'adjustment';
+  return { done: { user_id, quantity, kind, balance } };
+}
+
+/** Why this merchant may not hand this over; undefined when it is pending (and perhaps due). */
+function unusable(
+  world: World,
+  id: string | undefined,
+  credential: MerchantCredential | undefined,
+): Expected | undefined {
+  const merchant_id = credential?.merchant_id as string;
+  if (!credential || !mayAct(world, credential)) return refuse('unauthorized');
+  const r = world.redemptions.get(id as string);
+  if (!r || (r.merchant_id ?? merchant_id) !== merchant_id) return refuse('unknown_code');
+  if (r.status === 'pending') return undefined;
+  if (r.status !== 'confirmed') return refuse(ended(r));
+  const isOwner = r.merchant_id === merchant_id || r.confirmed_by === merchant_id;
+  return { refused: 'already_redeemed', data: isOwner ? { redeemed_at: TIME } : {} };
+}
+
+function mayAct(world: World, credential: MerchantCredential): boolean {
+  const merchant = world.merchants.get(credential.merchant_id);
+  return Boolean(merchant?.active && (credential.key_id === null || !merchant.revoked));
+}
+
+const ended = (r: ModelRedemption) =>
+  r.status === 'cancelled' && r.confirmed_by ? 'reversed' : r.status;
+
+const live = (world: World) =>
+  [...world.redemptions.values()].filter((r) => ['pending', 'confirmed'].includes(r.status));
+
+/** Books the expiry of one that is due. */
+function settle(world: World, id: string | undefined): void {
+  const r = world.redemptions.get(id ?? '');
+  if (r?.status === 'pending' && r.due) {
+    close(world, r, 'expired', { type: 'system', id: world.system }, true);
+  }
+}
+
+function close(
+  world: World,
+  r: ModelRedemption,
+  action: 'cancelled' | 'expired' | 'reversed',
+  actor: Actor,
+  restock: boolean,
+): void {
+  r.status = action === 'expired' ? 'expired' : 'cancelled';
+  r.trail.push(`${action} ${actor.type} ${actor.id}`);
+  const forfeited = action === 'expired' && r.on_expiry === 'forfeit';
+  if (!forfeited) world.balances.set(r.user_id, (world.balances.get(r.user_id) ?? 0) + r.cost);
+  const offer = world.offers.get(r.offer_id) as ModelOffer;
+  if (restock && offer.stock !== null) offer.stock += 1;
+}
+
+function perform(world: World, act: Act, answer: unknown): World[] {
+  if (act.act === 'sweep') return sweep(world, act.alone, answer as number);
+  const next = structuredClone(world);
+  if (act.act === 'edit') {
+    Object.assign(next.offers.get(act.offer_id) as ModelOffer, act.change);
+  } else if (act.act === 'merchant' || act.act === 'revoke') {
+    const merchant = next.merchants.get(act.merchant_id);
+    if (merchant && act.act === 'merchant') merchant.active = act.active;
+    if (merchant && act.act === 'revoke') merchant.revoked = true;
+  } else {
+    const r = next.redemptions.get(act.redemption_id);
+    if (r?.status === 'pending') r.due = act.act === 'lapse';
+  }
+  return [next];
+}
+
+/** Beside others a sweep skips what somebody holds: any so many of those due can be what it booked. */
+function sweep(world: World, alone: boolean, booked: number): World[] {
+  const due = [...world.redemptions].filter(([, r]) => r.status === 'pending' && r.due);
+  let choices: string[][] = [[]];
+  for (const [id] of due) choices = choices.flatMap((ids) => [ids, [...ids, id]]);
+  return choices
+    .filter((ids) => ids.length === booked && (!alone || booked === due.length))
+    .map((ids) => {
+      const next = structuredClone(world);
+      for (const id of ids) settle(next, id);
+      return next;
+    });
+}
+
+/** What can be seen of a world from outside, in the shape that the test reads from the database. */
+export function picture(world: World): object {
+  const confirmed = live(world).filter((r) => r.status === 'confirmed');
+  const sum = (rows: ModelRedemption[]) => rows.reduce((all, r) => all + r.cost, 0);
+  return {
+    adjusted: world.adjusted,
+    balances: [...world.balances].map(([id, balance]) => {
+      const held = live(world).filter((r) => r.user_id === id && r.status === 'pending');
+      return [id, balance, sum(held)];
+    }),
+    offers: [...world.offers].map(([id, { stock }]) => {
+      return [id, stock, live(world).filter((r) => r.offer_id === id).length];
+    }),
+    merchants: [...world.merchants.keys()].map((id) => {
+      const own = confirmed.filter((r) => r.confirmed_by === id);
+      return [id, own.length, sum(own)];
+    }),
+    redemptions: Object.fromEntries(
+      [...world.redemptions].map(([id, r]) => {
+        const events = r.trail.map((line) => `redemption.${line.split(' ')[0]}`);
+        return [id, { status: r.status, looks: r.looks, trail: r.trail, events }];
+      }),
+    ),
+  };
+}
+
+/** An expected answer may leave out what the model does not know of a success; never of a refusal. */
+function matches(expected: unknown, actual: unknown): boolean {
+  const { done, ...refusal } = expected as { done?: Record<string, unknown>; data?: object };
+  const found = actual as { done?: Record<string, unknown>; refused?: string; data?: object };
+  if (done) {
+    return Object.entries(done).every(([name, value]) => isSame(value, found.done?.[name]));
+  }
+  const { data = {}, ...rest } = found;
+  const { data: known = {}, ...wanted } = refusal;
+  const facts = Object.entries({ ...data, ...known });
+  return (
+    isDeepStrictEqual(rest, wanted) &&
+    Object.keys(known).length === Object.keys(data).length &&
+    facts.every(([name]) =>
+      isSame((known as Record<string, unknown>)[name], (data as Record<string, unknown>)[name]),
+    )
+  );
+}
+
+function isSame(wanted: unknown, found: unknown): boolean {
+  return wanted === TIME
+    ? typeof found === 'string' && !Number.isNaN(Date.parse(found))
+    : isDeepStrictEqual(wanted, found);
+}
