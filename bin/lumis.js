@@ -18,6 +18,7 @@ function newest(folder) {
   );
 }
 
+if (existsSync('.env')) process.loadEnvFile('.env');
 if (!existsSync(entry) || newest(join(root, 'src')) > statSync(entry).mtimeMs) {
   const compiler = createRequire(import.meta.url).resolve('typescript/package.json');
   const tsc = join(dirname(compiler), 'bin/tsc');

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OfferInput } from './contract/offer.ts';
 import { changedBy, systemCaller } from './core/actor.ts';
@@ -6,6 +6,7 @@ import type { Database } from './db/pool.ts';
 import { prepared } from './db/statement.ts';
 import { claim } from './idempotency/claim.ts';
 import { adjust } from './ledger/adjust.ts';
+import { writeLocal } from './local.ts';
 import { rememberMember } from './members/members.ts';
 import { createMerchant } from './merchants/save.ts';
 import { createOffer } from './offers/save.ts';
@@ -54,7 +55,7 @@ export async function seedDemo(
     merchant_name: 'Librería Norte',
     merchant_type: 'bookstore',
   });
-  writeFileSync(path, `${cafe.api_key}\n`, { mode: 0o600 });
+  writeLocal(directory, KEY_FILE, cafe.api_key);
   for (const offer of offersOf(cafe.merchant_id, cinema.merchant_id, books.merchant_id)) {
     await createOffer(db, caller, offer);
   }

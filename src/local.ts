@@ -1,19 +1,33 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { type Cluster, findCluster, startCluster } from './db/embedded.ts';
 
 /**
  * A secret of the embedded installation, made once and kept in its folder, for its owner's eyes
- * only. The folder must exist.
+ * only.
  */
 export function localSecret(directory: string, name: string): string {
   const path = join(directory, name);
-  if (!existsSync(path)) {
-    writeFileSync(path, randomBytes(48).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  try {
+    writeLocal(directory, name, randomBytes(48).toString('base64url'), 'wx');
+  } catch (error) {
+    // made before, or by another command just now
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   return readFileSync(path, 'utf8').trim();
+}
+
+/** Writes a file that only the owner of the folder can read, also when root writes it for them. */
+export function writeLocal(directory: string, name: string, text: string, flag = 'w'): void {
+  const path = join(directory, name);
+  writeFileSync(path, `${text}\n`, { mode: 0o600, flag });
+  if (process.getuid?.() === 0) {
+    const { uid, gid } = statSync(directory);
+    chownSync(path, uid, gid);
+  }
 }
 
 export interface Installation {

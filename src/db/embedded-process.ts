@@ -54,7 +54,7 @@ export async function createData(
   const parent = dirname(data);
   for (const name of readdirSync(parent)) {
     if (name.startsWith(`${basename(data)}.new-`)) {
-      rmSync(join(parent, name), { recursive: true, force: true });
+      rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 10 });
     }
   }
   // A name of its own: an initdb that outlived its killed parent must not write into this one.
@@ -211,19 +211,23 @@ export function readPidFile(data: string): PidFile | undefined {
  */
 export async function clearLeftovers(data: string, log: (line: string) => void): Promise<void> {
   const path = join(data, 'postmaster.pid');
-  const { pid } = readPidFile(data) ?? { pid: 0 };
+  const { pid } = readPidFile(data) ?? {};
+  if (pid === undefined) {
+    return;
+  }
   if (Number.isNaN(pid)) {
     // Perhaps just being written by somebody's pg_ctl.
     await sleep(200);
     if (Number.isNaN(readPidFile(data)?.pid)) {
       rmSync(path, { force: true });
     }
-  } else if (pid > 0 && isPostmaster(pid, data)) {
+  } else if (isPostmaster(pid, data)) {
     log(`stopping the PostgreSQL (process ${pid}) that an earlier run left behind`);
     await stopProcess(pid, () => !isAlive(pid));
-  } else if (pid > 0 && isAlive(pid)) {
-    // The number was given to another process since. The server ignores its own parent's pid,
-    // and still checks the shared memory named further down: do not remove the file.
+  } else {
+    // The number may belong to another process by now, or be the new server's in a container,
+    // where numbers repeat. The server ignores its own parent's, and still checks the shared
+    // memory named further down: the file must stay.
     const rest = readFileSync(path, 'utf8').split('\n').slice(1);
     writeFileSync(path, [process.pid, ...rest].join('\n'));
   }

@@ -4,7 +4,7 @@ import type { Caller, MerchantCredential } from '../core/actor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { rememberMember } from '../members/members.ts';
-import { authenticateBasic, authenticateKey } from '../merchants/authenticate.ts';
+import { authenticateBasic, authenticateKey, type Proof } from '../merchants/authenticate.ts';
 import type { Prover } from '../merchants/proof.ts';
 import type { LimitName, Limits } from './limits.ts';
 import type { Identity } from './tokens.ts';
@@ -39,7 +39,8 @@ const SEEN_MAX = 50_000;
 
 /**
  * The hook before every route: who is it, may they, and not too often. Failures are counted by
- * address, so that guessing is slow; nothing of a wrong credential reaches the log.
+ * address: too many are told to wait, and no hash is computed for them any more. What proves itself
+ * without a hash goes on passing, since many shops and members share an address.
  */
 export function createGate(options: AuthOptions) {
   const { limits } = options;
@@ -48,7 +49,6 @@ export function createGate(options: AuthOptions) {
     const { audience, limit } = request.routeOptions.config;
     const ip = addressOf(request);
     if (audience && audience !== 'public') {
-      await limits.check('authFailures', ip ?? 'unknown');
       try {
         await identify(options, request, audience, ip, seen);
       } catch (error) {
@@ -60,8 +60,11 @@ export function createGate(options: AuthOptions) {
       }
     }
     if (limit) {
-      const actor = request.caller?.actor;
-      await limits.take(limit, actor ? `${actor.type}:${actor.id}` : (ip ?? 'unknown'), reply);
+      await limits.take(
+        limit,
+        request.caller ? callerKey(request.caller) : (ip ?? 'unknown'),
+        reply,
+      );
     }
   };
 }
@@ -78,7 +81,9 @@ async function identify(
   const agent = request.headers['user-agent']?.slice(0, AGENT_LENGTH_MAX) ?? null;
   const circumstances = { ip, agent, request_id: request.id };
   if (audience === 'merchant') {
-    const merchant = await merchantOf(options, scheme.toLowerCase(), credential);
+    const beforeHashing = () => options.limits.check('authFailures', ip ?? 'unknown');
+    const proof = { prover: options.prover, beforeHashing };
+    const merchant = await merchantOf(options.db, proof, scheme.toLowerCase(), credential);
     const details = merchant.key_id ? { key_id: merchant.key_id } : { key_id: 'basic' };
     request.merchant = merchant;
     const actor = { type: 'merchant' as const, id: merchant.merchant_id };
@@ -100,15 +105,21 @@ async function identify(
 }
 
 function merchantOf(
-  { db, prover }: AuthOptions,
+  db: Database,
+  proof: Proof,
   scheme: string,
   credential: string,
 ): Promise<MerchantCredential> {
-  if (scheme === 'bearer') return authenticateKey(db, prover, credential);
+  if (scheme === 'bearer') return authenticateKey(db, proof, credential);
   if (scheme !== 'basic') throw new Failure('unauthorized');
   const [, merchantId = '', secret = ''] =
     /^([^:]*):(.*)$/s.exec(Buffer.from(credential, 'base64').toString('utf8')) ?? [];
-  return authenticateBasic(db, prover, merchantId, secret);
+  return authenticateBasic(db, proof, merchantId, secret);
+}
+
+/** Whose requests are counted together: a member's, an administrator's, or one merchant key's. */
+export function callerKey({ actor, details }: Caller): string {
+  return [actor.type, actor.id, details?.key_id].filter(Boolean).join(':');
 }
 
 /** The client's address; null when a trusted proxy passed on something that is none. */

@@ -23,7 +23,7 @@ export async function watchInvariants(
   db: Database,
   scope: 'recent' | 'all',
   report: (counts: Record<string, number>) => void,
-): Promise<{ violations: number; first: object[] }> {
+): Promise<{ violations: number; first?: object[] }> {
   const [{ now, since }] = (await db.query(MARK())) as [{ now: string; since: string | null }];
   const limit = scope === 'recent' && since ? { since } : {};
   const findings = await inspectInvariants(db, limit);
@@ -32,5 +32,6 @@ export async function watchInvariants(
   );
   if (scope === 'recent') await db.query(SET_MARK(now));
   const violations = findings.flatMap((found) => found.violations);
-  return { violations: violations.length, first: violations.slice(0, 5) };
+  const first = violations.slice(0, 5);
+  return { violations: violations.length, ...(first.length > 0 ? { first } : {}) };
 }

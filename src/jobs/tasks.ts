@@ -54,7 +54,8 @@ export async function runJob(name: string, deps: JobDeps, signal?: AbortSignal):
   try {
     const result = await job(deps, signal);
     deps.count(name, 'done');
-    deps.log.info({ job: name, ...result }, 'job done');
+    const isIdle = Object.values(result).every((value) => value === 0);
+    deps.log[isIdle ? 'debug' : 'info']({ job: name, ...result }, 'job done');
     return result;
   } catch (error) {
     deps.count(name, 'failed');

@@ -5,6 +5,12 @@ import { prepared } from '../db/statement.ts';
 import { parseMerchantKey } from './key.ts';
 import type { Prover } from './proof.ts';
 
+/** The prover, and who may stop a caller before a hash is paid for. */
+export interface Proof {
+  prover: Prover;
+  beforeHashing: () => Promise<void>;
+}
+
 const KEY = prepared(
   'merchants.key',
   `SELECT k.merchant_id, k.secret_hash FROM lumis.merchant_keys k
@@ -17,12 +23,12 @@ const KEY = prepared(
  */
 export async function authenticateKey(
   db: Database,
-  prover: Prover,
+  { prover, beforeHashing }: Proof,
   text: string,
 ): Promise<MerchantCredential> {
   const key = parseMerchantKey(text);
   const [row] = key ? await db.query(KEY(key.key_id)) : [];
-  if (!key || !row || !(await prover.prove(key.secret, row.secret_hash))) {
+  if (!key || !row || !(await prover.prove(key.secret, row.secret_hash, beforeHashing))) {
     throw new Failure('unauthorized');
   }
   return { merchant_id: row.merchant_id, key_id: key.key_id, proven_hash: null };
@@ -38,12 +44,12 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** HTTP Basic `merchant_id:key` against `merchants.api_key_hash`. Throws as authenticateKey. */
 export async function authenticateBasic(
   db: Database,
-  prover: Prover,
+  { prover, beforeHashing }: Proof,
   merchantId: string,
   secret: string,
 ): Promise<MerchantCredential> {
   const [row] = UUID.test(merchantId) ? await db.query(HASH(merchantId)) : [];
-  if (!row?.api_key_hash || !(await prover.prove(secret, row.api_key_hash))) {
+  if (!row?.api_key_hash || !(await prover.prove(secret, row.api_key_hash, beforeHashing))) {
     throw new Failure('unauthorized');
   }
   return { merchant_id: merchantId.toLowerCase(), key_id: null, proven_hash: row.api_key_hash };

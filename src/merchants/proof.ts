@@ -12,8 +12,11 @@ const PROVEN_MAX = 10_000;
 
 /** Proves secrets against bcrypt hashes, and remembers what it has proven. */
 export interface Prover {
-  /** True when `secret` matches `hash`. Throws `overloaded` when too many hashes are waiting. */
-  prove(secret: string, hash: string): Promise<boolean>;
+  /**
+   * True when `secret` matches `hash`. Throws `overloaded` when too many hashes are waiting, and
+   * whatever `beforeHashing` throws: it is asked only when bcrypt has to be paid.
+   */
+  prove(secret: string, hash: string, beforeHashing: () => Promise<void>): Promise<boolean>;
 }
 
 /**
@@ -42,11 +45,12 @@ export function createProver(): Prover {
   };
 
   return {
-    async prove(secret, hash) {
+    async prove(secret, hash, beforeHashing) {
       if (secret.includes('\0') || Buffer.byteLength(secret) > SECRET_BYTES_MAX) return false;
       if (!/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) return false;
       const known = proven.get(hash);
       if (known) return timingSafeEqual(known, digest(secret));
+      await beforeHashing();
       if (!(await compare(secret, hash))) return false;
       const [oldest] = proven.keys();
       if (proven.size >= PROVEN_MAX && oldest) proven.delete(oldest);

@@ -16,6 +16,7 @@ import { confirm } from '../../redemptions/confirm.ts';
 import { redemptionsOfMerchant } from '../../redemptions/find.ts';
 import { reverse } from '../../redemptions/reverse.ts';
 import { validate } from '../../redemptions/validate.ts';
+import { callerKey } from '../auth.ts';
 import { claimOf, conclude } from '../conclude.ts';
 import type { App, RouteDeps } from '../server.ts';
 import { routeOf } from './common.ts';
@@ -41,7 +42,7 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
       const [answer] = await validate(db, [row]);
       // Guessing is slowed by its misses; an honest shop's codes go on being read meanwhile.
       if (answer?.refused === 'unknown_code') {
-        await limits.take('misses', request.caller.actor.id);
+        await limits.take('misses', callerKey(request.caller));
       }
       const about = parseScan(scanned) ? {} : 'not audited';
       return conclude(deps, request, 'validate', answer, about);
