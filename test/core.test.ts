@@ -5,7 +5,7 @@ import { decodeCursor, encodeCursor } from '../src/core/cursor.ts';
 import { Failure } from '../src/core/failure.ts';
 import { LANDING_TOKEN, landingToken, uuidV7 } from '../src/core/ids.ts';
 import { isoTime } from '../src/core/time.ts';
-import { localeOf } from '../src/http/words.ts';
+import { localeOf } from '../src/http/locale.ts';
 import { newMerchantKey, parseMerchantKey } from '../src/merchants/key.ts';
 import { newCode, parseCode, parseScan } from '../src/redemptions/code.ts';
 

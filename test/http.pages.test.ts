@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Locale } from '../src/http/locale.ts';
 import { HOME_LINKS, homePage } from '../src/http/pages/home.ts';
 import { landingPage } from '../src/http/pages/landing.ts';
 import { ICON_SVG, PAGE_CSS } from '../src/http/pages/style.ts';
-import { type Locale, WORDS } from '../src/http/pages/words.ts';
+import { WORDS } from '../src/http/pages/words.ts';
 import type { Landing } from '../src/redemptions/landing.ts';
 
 const STATES = ['pending', 'confirmed', 'cancelled', 'reversed', 'expired'] as const;

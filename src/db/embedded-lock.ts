@@ -24,10 +24,21 @@ const HEARTBEAT_MS = 2_000;
  * Takes the lock at `path` and returns the function that gives it back.
  * Throws an Error naming the owner's pid when a living process (also this one) holds it.
  */
-export async function acquireLock(path: string, directory: string): Promise<() => void> {
+export async function acquireLock(
+  path: string,
+  directory: string,
+  log: (line: string) => void,
+): Promise<() => void> {
   const mine = [process.pid, startOf(process.pid), whereabouts(), ''].join('\n');
   const temporary = `${path}.${process.pid}`;
   const began = Date.now();
+  let isSaid = false;
+  const notice = (pid: string, patience: number): void => {
+    if (patience > DYING_MS && !isSaid) {
+      log(`waiting to see whether process ${pid} still uses ${directory}`);
+      isSaid = true;
+    }
+  };
   writeFileSync(temporary, mine, { mode: 0o644 });
   try {
     while (!placeLock(temporary, path)) {
@@ -39,6 +50,7 @@ export async function acquireLock(path: string, directory: string): Promise<() =
       if (!isHeld) {
         removeStale(path, theirs);
       } else if (theirs !== mine && Date.now() - began < patience) {
+        notice(pid, patience);
         await sleep(50);
       } else {
         throw new Error(

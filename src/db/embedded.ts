@@ -85,7 +85,7 @@ export async function startCluster(o: ClusterOptions): Promise<Cluster> {
   const place = preparePlace(o.directory);
   let release = (): void => undefined;
   try {
-    release = await acquireLock(place.lock, place.directory);
+    release = await acquireLock(place.lock, place.directory, log);
     const binaries = findBinaries(place.links);
     const runner = chooseRunner(binaries, place.folder);
     const starter = { place, binaries, runner, options: o, log };

@@ -4,7 +4,7 @@ import type { Answer } from '../core/answer.ts';
 import { unwrap } from '../core/answer.ts';
 import { Failure } from '../core/failure.ts';
 import { type Claim, claim } from '../idempotency/claim.ts';
-import type { RouteDeps } from './server.ts';
+import type { RouteDeps } from './app.ts';
 
 const KEY = /^[\x20-\x7e]{1,255}$/;
 

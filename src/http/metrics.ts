@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../db/pool.ts';
-import type { App } from './server.ts';
+import type { App } from './app.ts';
 
 /** The figures of this process, as Prometheus reads them at /metrics. */
 export interface Metrics {

@@ -2,7 +2,8 @@ import ajvI18n from 'ajv-i18n';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '../contract/common.ts';
 import { Failure, type FailureCode, type FieldFault, REFUSALS } from '../core/failure.ts';
-import { type Locale, localeOf, WORDS } from './words.ts';
+import { type Locale, localeOf } from './locale.ts';
+import { WORDS } from './problem-words.ts';
 
 /** The only table of codes and statuses. Refusals are 409, but for what is absent or another's. */
 const STATUS: Record<FailureCode, number> = {

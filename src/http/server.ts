@@ -4,16 +4,14 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
-import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
-import type { Config } from '../config.ts';
+import Fastify, { type FastifyRequest, LogController } from 'fastify';
 import { Failure } from '../core/failure.ts';
 import { uuidV7 } from '../core/ids.ts';
-import type { Log } from '../core/log.ts';
-import type { Database } from '../db/pool.ts';
 import { createProver } from '../merchants/proof.ts';
-import { type Audience, createGate } from './auth.ts';
+import type { App, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
+import { createGate } from './auth.ts';
 import { openLimits } from './limits.ts';
-import { httpMetrics, type Metrics } from './metrics.ts';
+import { httpMetrics } from './metrics.ts';
 import { problemOf, sendProblem } from './problem.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { adminCatalogueRoutes } from './routes/admin-catalogue.ts';
@@ -21,42 +19,6 @@ import { memberRoutes } from './routes/member.ts';
 import { merchantRoutes } from './routes/merchant.ts';
 import { publicRoutes } from './routes/public.ts';
 import { createTokenVerifier } from './tokens.ts';
-
-export interface ServerOptions {
-  config: Config;
-  db: Database;
-  log: Log;
-  metrics: Metrics;
-  version: string;
-  /** the database was seeded for a first look */
-  demo: boolean;
-}
-
-/** What every route gets. */
-export interface RouteDeps extends ServerOptions {
-  limits: Awaited<ReturnType<typeof openLimits>>;
-}
-
-export type App = FastifyInstance<
-  import('node:http').Server,
-  import('node:http').IncomingMessage,
-  import('node:http').ServerResponse,
-  Log,
-  TypeBoxTypeProvider
->;
-
-/** A route as the table of routes has it; tests hold every one against an expectation. */
-export interface RouteEntry {
-  method: string;
-  url: string;
-  audience: Audience | undefined;
-}
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    routeTable: RouteEntry[];
-  }
-}
 
 const BODY_BYTES_MAX = 32 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;

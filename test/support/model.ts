@@ -41,13 +41,15 @@ export type Act =
 /** What was asked or done, with what the real thing said to it. */
 export type Seen = { ask: Ask; answer: unknown } | { act: Act; answer: unknown };
 
+/** The columns of an offer that decide; times are days away, so that no run can meet them. */
 export interface ModelOffer {
-  cost: number;
-  stock: number | null;
-  limit: number | null;
+  lumis_cost: number;
+  stock_quantity: number | null;
+  max_redemptions_per_user: number | null;
   merchant_id: string | null;
-  active: boolean;
-  window: 'open' | 'not_started' | 'ended';
+  is_active: boolean;
+  valid_from: string | null;
+  valid_to: string | null;
   on_expiry: 'refund' | 'forfeit';
 }
 
@@ -68,6 +70,7 @@ interface ModelRedemption {
 export interface World {
   /** how the database names whoever acts without a name */
   system: string;
+  /** of every member there is; 0 also for those the ledger has never seen */
   balances: Map<number, number>;
   adjusted: number;
   offers: Map<string, ModelOffer>;
@@ -136,17 +139,19 @@ function redeem(world: World, { actor, input }: Ask, actual: unknown): Expected 
   const offer_id = input.offer_id as string;
   const offer = world.offers.get(offer_id);
   if (!offer) return refuse('unknown_offer');
-  const { cost, stock, limit, merchant_id, on_expiry } = offer;
-  if (!offer.active) return refuse('offer_inactive');
-  if (offer.window !== 'open') return refuse(`offer_${offer.window}`);
-  if (stock !== null && stock <= 0) return refuse('out_of_stock');
+  const { lumis_cost: cost, merchant_id, on_expiry } = offer;
+  const now = new Date().toISOString();
+  if (!offer.is_active) return refuse('offer_inactive');
+  if (offer.valid_from && now < offer.valid_from) return refuse('offer_not_started');
+  if (offer.valid_to && now >= offer.valid_to) return refuse('offer_ended');
+  if (offer.stock_quantity === 0) return refuse('out_of_stock');
   const own = live(world).filter((r) => r.user_id === user_id && r.offer_id === offer_id);
-  if (limit !== null && own.length >= limit) return refuse('limit_member');
-  const balance = world.balances.get(user_id) ?? 0;
+  if (own.length >= (offer.max_redemptions_per_user ?? Infinity)) return refuse('limit_member');
+  const balance = balanceOf(world, user_id);
   const missing = cost - Math.floor(balance);
   if (missing > 0) return refuse('insufficient_points', { missing_lumis: missing });
   world.balances.set(user_id, balance - cost);
-  if (stock !== null) offer.stock = stock - 1;
+  if (offer.stock_quantity !== null) offer.stock_quantity -= 1;
   const redemption_id = (actual as { done?: { redemption_id: string } }).done?.redemption_id ?? '?';
   world.redemptions.set(redemption_id, {
     user_id,
@@ -195,7 +200,7 @@ function cancel(world: World, { actor, input }: Ask): Expected {
   if (r.status !== 'pending') return refuse(ended(r));
   close(world, r, 'cancelled', actor, true);
   const facts = { redemption_id: input.redemption_id, redemption_status: 'cancelled' };
-  const balance = world.balances.get(r.user_id);
+  const balance = balanceOf(world, r.user_id);
   return { done: { ...facts, lumis_refunded: r.cost, balance, closed_at: TIME } };
 }
 
@@ -215,7 +220,7 @@ function reverse(world: World, { actor, input, credential }: Ask): Expected {
 function adjust(world: World, { input }: Ask): Expected {
   const user_id = input.user_id as number;
   const quantity = input.quantity as number;
-  const balance = (world.balances.get(user_id) ?? 0) + quantity;
+  const balance = balanceOf(world, user_id) + quantity;
   if (quantity < 0 && balance < 0) {
     return refuse('insufficient_points', { missing_lumis: Math.ceil(-balance) });
   }
@@ -249,6 +254,8 @@ function mayAct(world: World, credential: MerchantCredential): boolean {
 const ended = (r: ModelRedemption) =>
   r.status === 'cancelled' && r.confirmed_by ? 'reversed' : r.status;
 
+const balanceOf = (world: World, id: number) => world.balances.get(id) as number;
+
 const live = (world: World) =>
   [...world.redemptions.values()].filter((r) => ['pending', 'confirmed'].includes(r.status));
 
@@ -270,9 +277,9 @@ function close(
   r.status = action === 'expired' ? 'expired' : 'cancelled';
   r.trail.push(`${action} ${actor.type} ${actor.id}`);
   const forfeited = action === 'expired' && r.on_expiry === 'forfeit';
-  if (!forfeited) world.balances.set(r.user_id, (world.balances.get(r.user_id) ?? 0) + r.cost);
+  if (!forfeited) world.balances.set(r.user_id, balanceOf(world, r.user_id) + r.cost);
   const offer = world.offers.get(r.offer_id) as ModelOffer;
-  if (restock && offer.stock !== null) offer.stock += 1;
+  if (restock && offer.stock_quantity !== null) offer.stock_quantity += 1;
 }
 
 function perform(world: World, act: Act, answer: unknown): World[] {
@@ -311,24 +318,26 @@ export function picture(world: World): object {
   const sum = (rows: ModelRedemption[]) => rows.reduce((all, r) => all + r.cost, 0);
   return {
     adjusted: world.adjusted,
-    balances: [...world.balances].map(([id, balance]) => {
+    balances: each(world.balances, (id, balance) => {
       const held = live(world).filter((r) => r.user_id === id && r.status === 'pending');
-      return [id, balance, sum(held)];
+      return [balance, sum(held)];
     }),
-    offers: [...world.offers].map(([id, { stock }]) => {
-      return [id, stock, live(world).filter((r) => r.offer_id === id).length];
+    offers: each(world.offers, (id, { stock_quantity }) => {
+      return [stock_quantity, live(world).filter((r) => r.offer_id === id).length];
     }),
-    merchants: [...world.merchants.keys()].map((id) => {
+    merchants: each(world.merchants, (id) => {
       const own = confirmed.filter((r) => r.confirmed_by === id);
-      return [id, own.length, sum(own)];
+      return [own.length, sum(own)];
     }),
-    redemptions: Object.fromEntries(
-      [...world.redemptions].map(([id, r]) => {
-        const events = r.trail.map((line) => `redemption.${line.split(' ')[0]}`);
-        return [id, { status: r.status, looks: r.looks, trail: r.trail, events }];
-      }),
-    ),
+    redemptions: each(world.redemptions, (_, { status, looks, trail }) => {
+      const events = trail.map((line) => `redemption.${line.split(' ')[0]}`);
+      return { status, looks, trail, events };
+    }),
   };
+}
+
+function each<K extends string | number, V>(map: Map<K, V>, show: (key: K, value: V) => unknown) {
+  return Object.fromEntries([...map].map(([key, value]) => [key, show(key, value)]));
 }
 
 /** An expected answer may leave out what the model does not know of a success; never of a refusal. */

@@ -1,5 +1,6 @@
+import type { Locale } from '../locale.ts';
 import { html, type Markup, page } from './layout.ts';
-import { type Locale, WORDS, type Words } from './words.ts';
+import { WORDS, type Words } from './words.ts';
 
 /** What the front page may link to. Only what this server really answers belongs in the list. */
 export interface HomeLink {

@@ -1,6 +1,7 @@
 import type { Landing } from '../../redemptions/landing.ts';
+import type { Locale } from '../locale.ts';
 import { html, type Markup, page } from './layout.ts';
-import { type Locale, WORDS, type Words } from './words.ts';
+import { WORDS, type Words } from './words.ts';
 
 export interface LandingPageOptions {
   /** undefined: the token leads nowhere */

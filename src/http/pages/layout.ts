@@ -1,4 +1,5 @@
-import { type Locale, WORDS } from './words.ts';
+import type { Locale } from '../locale.ts';
+import { WORDS } from './words.ts';
 
 /** Markup that is ready to be sent, as opposed to text, which is escaped first. */
 export interface Markup {

@@ -1,5 +1,4 @@
-/** A language the pages are written in. */
-export type Locale = 'es' | 'en';
+import type { Locale } from '../locale.ts';
 
 // Spanish is the source: what is missing or left over in English does not compile.
 const es = {

@@ -16,7 +16,7 @@ import { createKey, listKeys, revokeKey } from '../../merchants/keys.ts';
 import { createMerchant, deactivateMerchant, updateMerchant } from '../../merchants/save.ts';
 import { allOffers, findOfferRow } from '../../offers/find.ts';
 import { createOffer, retireOffer, updateOffer } from '../../offers/save.ts';
-import type { App, RouteDeps } from '../server.ts';
+import type { App, RouteDeps } from '../app.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('admin', 'admin');

@@ -27,8 +27,8 @@ import { listMembers } from '../../members/members.ts';
 import { cancel } from '../../redemptions/cancel.ts';
 import { reverse } from '../../redemptions/reverse.ts';
 import { findRedemption, searchRedemptions } from '../../redemptions/search.ts';
+import type { App, RouteDeps } from '../app.ts';
 import { claimOf, conclude } from '../conclude.ts';
-import type { App, RouteDeps } from '../server.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('admin', 'admin');

@@ -18,8 +18,8 @@ import { findOffer, listOffers } from '../../offers/catalogue.ts';
 import { cancel } from '../../redemptions/cancel.ts';
 import { redemptionOfMember, redemptionsOfMember } from '../../redemptions/find.ts';
 import { redeem } from '../../redemptions/redeem.ts';
+import type { App, RouteDeps } from '../app.ts';
 import { claimOf, conclude } from '../conclude.ts';
-import type { App, RouteDeps } from '../server.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('member', 'read');

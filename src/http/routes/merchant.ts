@@ -16,9 +16,9 @@ import { confirm } from '../../redemptions/confirm.ts';
 import { redemptionsOfMerchant } from '../../redemptions/find.ts';
 import { reverse } from '../../redemptions/reverse.ts';
 import { validate } from '../../redemptions/validate.ts';
+import type { App, RouteDeps } from '../app.ts';
 import { callerKey } from '../auth.ts';
 import { claimOf, conclude } from '../conclude.ts';
-import type { App, RouteDeps } from '../server.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('merchant', 'read');

@@ -2,11 +2,11 @@ import Type from 'typebox';
 import { Closed } from '../../contract/common.ts';
 import { prepared } from '../../db/statement.ts';
 import { findLanding } from '../../redemptions/landing.ts';
+import type { App, RouteDeps } from '../app.ts';
+import { localeOf } from '../locale.ts';
 import { HOME_LINKS, homePage } from '../pages/home.ts';
 import { landingPage } from '../pages/landing.ts';
 import { ICON_SVG, PAGE_CSS } from '../pages/style.ts';
-import type { App, RouteDeps } from '../server.ts';
-import { localeOf } from '../words.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('public', 'landing');
