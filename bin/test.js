@@ -80,7 +80,7 @@ async function openServer() {
 }
 
 async function openEmbedded() {
-  const { startCluster } = await load('dist/src/db/embedded.js');
+  const { startCluster } = await load('dist/src/db/embedded/cluster.js');
   const directory = mkdtempSync(join(scratchFolder(), 'lumis-test-'));
   const removeLater = keepJanitor(directory);
   try {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
-import { type Cluster, findCluster, startCluster } from './db/embedded.ts';
+import { type Cluster, findCluster, startCluster } from './db/embedded/cluster.ts';
 
 /**
  * A secret of the embedded installation, made once and kept in its folder, for its owner's eyes

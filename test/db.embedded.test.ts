@@ -21,9 +21,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type Cluster, findCluster, startCluster } from '../src/db/embedded.ts';
+import { type Cluster, findCluster, startCluster } from '../src/db/embedded/cluster.ts';
 
-const LAUNCHER = new URL('../src/db/embedded.js', import.meta.url).href;
+const LAUNCHER = new URL('../src/db/embedded/cluster.js', import.meta.url).href;
 const IS_ROOT = process.getuid?.() === 0;
 
 const workshop = mkdtempSync(join(tmpdir(), 'lumis-embedded-'));

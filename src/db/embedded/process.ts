@@ -17,10 +17,10 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Binaries } from './embedded-binaries.ts';
-import { isAlive, isPostmaster } from './embedded-lock.ts';
-import { explain } from './embedded-place.ts';
-import { giveTo, type Runner } from './embedded-runner.ts';
+import type { Binaries } from './binaries.ts';
+import { isAlive, isPostmaster } from './lock.ts';
+import { explain } from './place.ts';
+import { giveTo, type Runner } from './runner.ts';
 
 const FAST_SHUTDOWN_MS = 10_000;
 const IMMEDIATE_SHUTDOWN_MS = 10_000;

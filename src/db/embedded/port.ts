@@ -1,7 +1,7 @@
 /** A port for the embedded server that nothing else listens on. */
 
 import { createServer } from 'node:net';
-import { OWN_SERVER } from './embedded-binaries.ts';
+import { OWN_SERVER } from './binaries.ts';
 
 const PORTS_TRIED = 200;
 

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { OWN_SERVER } from './embedded-binaries.ts';
+import { OWN_SERVER } from './binaries.ts';
 
 /** Absolute paths; `folder` holds all the others and lies in the caller's `directory`. */
 export interface Place {

@@ -5,7 +5,7 @@ import { lchownSync, lstatSync, readdirSync, readFileSync, statSync } from 'node
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import { type Binaries, OWN_SERVER } from './embedded-binaries.ts';
+import { type Binaries, OWN_SERVER } from './binaries.ts';
 
 /** How to start a program of PostgreSQL, and who then owns its files. */
 export interface Runner {

@@ -4,8 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Binaries, findBinaries, OWN_SERVER } from './embedded-binaries.ts';
-import { acquireLock, isPostmaster } from './embedded-lock.ts';
+import { type Binaries, findBinaries, OWN_SERVER } from './binaries.ts';
+import { acquireLock, isPostmaster } from './lock.ts';
 import {
   explain,
   newPassword,
@@ -16,8 +16,8 @@ import {
   type Settings,
   urlOf,
   writeSettings,
-} from './embedded-place.ts';
-import { freePort } from './embedded-port.ts';
+} from './place.ts';
+import { freePort } from './port.ts';
 import {
   clearLeftovers,
   createData,
@@ -29,8 +29,8 @@ import {
   sizeOf,
   stopChild,
   waitReady,
-} from './embedded-process.ts';
-import { chooseRunner, giveTo, type Runner } from './embedded-runner.ts';
+} from './process.ts';
+import { chooseRunner, giveTo, type Runner } from './runner.ts';
 
 export interface Cluster {
   /** `postgresql://lumis:<password>@127.0.0.1:<port>/lumis`; the role is a superuser. */
