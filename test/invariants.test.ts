@@ -61,7 +61,7 @@ async function takeBack(db: Database, redemption_id: string): Promise<void> {
 
 /** A database in which one redemption has come to each end there is. */
 async function programme(t: TestContext) {
-  const { url, connect } = await freshDatabase(t);
+  const { url, name, connect } = await freshDatabase(t);
   const db = openDatabase({ url, max: 10, poolTimeoutMs: 10_000, onError: assert.ifError });
   t.after(() => db.close());
   const admin = await connect();
@@ -89,7 +89,7 @@ async function programme(t: TestContext) {
   const damage = (text: string) =>
     sql(`SET session_replication_role = replica; ${text}; RESET session_replication_role`);
   return {
-    ...{ db, url, sql, damage },
+    ...{ db, url, name, sql, damage },
     ids: { pending, confirmed, cancelled, reversed, expired, forfeited },
   };
 }
@@ -331,6 +331,18 @@ for (const [title, of] of Object.entries(DAMAGES)) {
     assert.deepEqual([...recent], Object.keys(wanted).filter(isScoped));
   });
 }
+
+test('I19: a setting of the database keeps triggers from firing', async (t) => {
+  const { url, name, sql } = await programme(t);
+  await sql(`ALTER DATABASE ${name} SET session_replication_role = replica`);
+  const db = openDatabase({ url, max: 1, poolTimeoutMs: 10_000, onError: assert.ifError });
+  t.after(() => db.close());
+  const violations = await checkInvariants(db, {});
+  assert.deepEqual(
+    violations.map(({ invariant, subject }) => `${invariant} ${subject}`),
+    ['I19 session_replication_role'],
+  );
+});
 
 function fits(text: string, subject: Subject): boolean {
   return subject instanceof RegExp ? subject.test(text) : text === String(subject);

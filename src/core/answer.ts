@@ -13,3 +13,19 @@ export function unwrap<Value>(answer: Answer<Value> | undefined): Value {
   if (answer?.done !== undefined) return answer.done;
   throw new Failure(answer?.refused ?? 'internal', { data: answer?.data ?? {} });
 }
+
+/**
+ * Runs a verb on its rows, and again on those that it left undecided, since what came before them
+ * in the batch has changed what they hang on. Every round must decide the first row at least.
+ * One answer per row, in the order of the rows.
+ */
+export async function decideAll<Row, Value>(
+  rows: readonly Row[],
+  decide: (open: readonly Row[]) => Promise<(Answer<Value> | undefined)[]>,
+): Promise<Answer<Value>[]> {
+  const answers = await decide(rows);
+  const open = rows.filter((_, i) => !answers[i]);
+  if (open.length === 0) return answers as Answer<Value>[];
+  const later = await decideAll(open, decide);
+  return answers.map((answer) => answer ?? (later.shift() as Answer<Value>));
+}

@@ -60,14 +60,12 @@ WHERE CASE r.redemption_status
     name: 'confirmed-in-time-and-place',
     reason: 'Nobody but the merchant of a redemption confirms it, and never after its expiry.',
     scoped: true,
-    // Expiry is judged under the redemption's lock; validated_at is read after the merchant's was
-    // granted, too, at most the 15 seconds later that a statement may take.
     sql: `SELECT r.redemption_id::text AS subject,
   format('of merchant %s until %s, confirmed by %s at %s', coalesce(r.merchant_id::text, 'any'),
     r.code_expires_at, r.validated_by_merchant_id, r.validated_at) AS detail
 FROM redemption r
 WHERE r.validated_by_merchant_id <> r.merchant_id
-  OR r.validated_at > r.code_expires_at + interval '20 seconds'`,
+  OR r.validated_at > r.code_expires_at`,
   },
   {
     id: 'I17',

@@ -1,5 +1,5 @@
 import type { Adjusted } from '../contract/ledger.ts';
-import type { Answer } from '../core/answer.ts';
+import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
@@ -21,12 +21,15 @@ export async function adjust(
   db: Database,
   rows: readonly Adjustment[],
 ): Promise<Answer<Adjusted>[]> {
-  const results = await db.transaction([
-    claimKeys(rows),
-    lockMembers(rows.map((row) => row.user_id)),
-    ADJUST(batch(rows)),
-  ]);
-  return results[2]?.map((row) => row.answer) ?? [];
+  // One entry of a member at a time: whether the next may be booked hangs on it.
+  return decideAll(rows, async (open) => {
+    const results = await db.transaction([
+      claimKeys(open),
+      lockMembers(open.map((row) => row.user_id)),
+      ADJUST(batch(open)),
+    ]);
+    return results[2]?.map((row) => row.answer ?? undefined) ?? [];
+  });
 }
 
 const ADJUST = prepared(
@@ -38,8 +41,8 @@ const ADJUST = prepared(
       changed_by jsonb, ${CLAIM_COLUMNS})
     ${STORED}
   ), judged AS (
-    SELECT i.*, coalesce(b.balance, 0) + sum(i.quantity) OVER
-        (PARTITION BY i.user_id ORDER BY i.ord) AS balance,
+    SELECT i.*, coalesce(b.balance, 0) + i.quantity AS balance,
+      row_number() OVER (PARTITION BY i.user_id ORDER BY i.ord) > 1 AS undecided,
       CASE WHEN i.quantity > 0 THEN 'grant' ELSE 'adjustment' END AS kind
     FROM input i LEFT JOIN lumis.balances b ON b.user_id = i.user_id
     WHERE i.stored IS NULL
@@ -47,7 +50,7 @@ const ADJUST = prepared(
     INSERT INTO public.fact_accumulations
       (id, user_id, accum_type, accum_key, dtype, quantity, kind)
     SELECT j.id, j.user_id, 'adjustment', j.reason, 'points', j.quantity, j.kind
-    FROM judged j WHERE j.quantity > 0 OR j.balance >= 0
+    FROM judged j WHERE NOT j.undecided AND (j.quantity > 0 OR j.balance >= 0)
     RETURNING *
   ), event AS (
     INSERT INTO lumis.events (type, user_id, payload)
@@ -59,7 +62,8 @@ const ADJUST = prepared(
     SELECT 'ledger.' || j.kind, j.user_id::text, j.changed_by, to_jsonb(b)
     FROM judged j JOIN booked b USING (id)
   ), decided AS (
-    SELECT j.ord, true AS keep, CASE
+    SELECT j.ord, NOT j.undecided AS keep, CASE
+      WHEN j.undecided THEN NULL
       WHEN b.id IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object('id', b.id,
         'user_id', b.user_id, 'quantity', b.quantity, 'kind', b.kind, 'balance', j.balance))
       ELSE jsonb_build_object('refused', 'insufficient_points', 'data',

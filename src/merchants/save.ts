@@ -20,7 +20,7 @@ const EDITABLE = [
 
 const LOGGED = `logged AS (
     INSERT INTO lumis.staff_changes (action, entity_id, changed_by, before, after)
-    SELECT $3, s.merchant_id::text, $2::jsonb, (SELECT to_jsonb(b) - 'api_key_hash' FROM before b),
+    SELECT $3, s.merchant_id::text, $2::jsonb, (SELECT to_jsonb(b.was) - 'api_key_hash' FROM before b),
       to_jsonb(s) - 'api_key_hash'
     FROM saved s
   )
@@ -28,7 +28,7 @@ const LOGGED = `logged AS (
 
 const CREATE = prepared(
   'merchants.create',
-  `WITH before AS (SELECT WHERE false), saved AS (
+  `WITH before AS (SELECT NULL::rewards.merchants AS was), saved AS (
     INSERT INTO rewards.merchants (merchant_id, ${EDITABLE.join(', ')})
     SELECT (i).merchant_id, ${EDITABLE.map((column) => `(i).${column}`).join(', ')}
     FROM (SELECT jsonb_populate_record(NULL::rewards.merchants, $1::jsonb) AS i) x
@@ -58,11 +58,12 @@ export async function createMerchant(
 const UPDATE = prepared(
   'merchants.update',
   `WITH before AS MATERIALIZED (
-    SELECT * FROM rewards.merchants WHERE merchant_id = ($1::jsonb->>'merchant_id')::uuid
+    SELECT m AS was FROM rewards.merchants m
+    WHERE m.merchant_id = ($1::jsonb->>'merchant_id')::uuid
   ), saved AS (
     UPDATE rewards.merchants m
     SET ${EDITABLE.map((column) => `${column} = (n.i).${column}`).join(', ')}, updated_at = now()
-    FROM (SELECT jsonb_populate_record(b, $1::jsonb) AS i FROM before b) n
+    FROM (SELECT jsonb_populate_record(b.was, $1::jsonb) AS i FROM before b) n
     WHERE m.merchant_id = (n.i).merchant_id
     RETURNING m.*
   ), ${LOGGED}`,

@@ -29,14 +29,14 @@ const NEW_OFFER = { is_active: true, on_expiry: 'refund' };
 /** The change goes to the staff log in the statement that makes it. */
 const LOGGED = `logged AS (
     INSERT INTO lumis.staff_changes (action, entity_id, changed_by, before, after)
-    SELECT $3, s.offer_id::text, $2::jsonb, (SELECT to_jsonb(b) FROM before b), to_jsonb(s)
+    SELECT $3, s.offer_id::text, $2::jsonb, (SELECT to_jsonb(b.was) FROM before b), to_jsonb(s)
     FROM saved s
   )
   SELECT ${OFFER_COLUMNS} FROM saved o LEFT JOIN rewards.merchants m USING (merchant_id)`;
 
 const CREATE = prepared(
   'offers.create',
-  `WITH before AS (SELECT WHERE false), saved AS (
+  `WITH before AS (SELECT NULL::rewards.redemption_offers AS was), saved AS (
     INSERT INTO rewards.redemption_offers (offer_id, ${EDITABLE.join(', ')})
     SELECT (i).offer_id, ${EDITABLE.map((column) => `(i).${column}`).join(', ')}
     FROM (SELECT jsonb_populate_record(NULL::rewards.redemption_offers, $1::jsonb) AS i) x
@@ -48,11 +48,12 @@ const CREATE = prepared(
 const UPDATE = prepared(
   'offers.update',
   `WITH before AS MATERIALIZED (
-    SELECT * FROM rewards.redemption_offers WHERE offer_id = ($1::jsonb->>'offer_id')::uuid
+    SELECT o AS was FROM rewards.redemption_offers o
+    WHERE o.offer_id = ($1::jsonb->>'offer_id')::uuid
   ), saved AS (
     UPDATE rewards.redemption_offers o
     SET ${EDITABLE.map((column) => `${column} = (n.i).${column}`).join(', ')}, updated_at = now()
-    FROM (SELECT jsonb_populate_record(b, $1::jsonb) AS i FROM before b) n
+    FROM (SELECT jsonb_populate_record(b.was, $1::jsonb) AS i FROM before b) n
     WHERE o.offer_id = (n.i).offer_id
     RETURNING o.*
   ), ${LOGGED}`,

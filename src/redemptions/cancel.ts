@@ -5,7 +5,7 @@ import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
-import { expireDue, lockRedemptions, withTimes } from './redemption.ts';
+import { answersOf, expireDue, lockRedemptions } from './redemption.ts';
 
 /** `user_id` is the member who asks; null when an administrator does. */
 export interface Cancel extends Claim {
@@ -31,7 +31,7 @@ export async function cancel(db: Database, rows: readonly Cancel[]): Promise<Ans
     lockOffersOf(ids),
     CANCEL(batch(rows)),
   ]);
-  return results[5]?.map((row) => withTimes<Cancelled>(row.answer) as Answer<Cancelled>) ?? [];
+  return answersOf<Cancelled>(results[5]) as Answer<Cancelled>[];
 }
 
 const CANCEL = prepared(

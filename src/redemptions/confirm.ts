@@ -1,11 +1,11 @@
 import type { Confirmed } from '../contract/redemption.ts';
 import type { MerchantCredential } from '../core/actor.ts';
-import type { Answer } from '../core/answer.ts';
+import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
-import { expireDue, lockRedemptions, withTimes } from './redemption.ts';
+import { answersOf, expireDue, lockRedemptions } from './redemption.ts';
 
 /** One merchant's word that the goods were handed over. */
 export interface Confirm extends Claim, MerchantCredential {
@@ -23,15 +23,18 @@ export async function confirm(
   db: Database,
   rows: readonly Confirm[],
 ): Promise<Answer<Confirmed>[]> {
-  const ids = rows.map((row) => row.redemption_id);
-  const results = await db.transaction([
-    claimKeys(rows),
-    lockRedemptions(ids),
-    expireDue(ids, null),
-    lockMerchants(rows.map((row) => row.merchant_id)),
-    CONFIRM(batch(rows)),
-  ]);
-  return results[4]?.map((row) => withTimes<Confirmed>(row.answer) as Answer<Confirmed>) ?? [];
+  // Undecided is a row that fell due while its transaction waited for the merchant's lock.
+  return decideAll(rows, async (open) => {
+    const ids = open.map((row) => row.redemption_id);
+    const results = await db.transaction([
+      claimKeys(open),
+      lockRedemptions(ids),
+      expireDue(ids, null),
+      lockMerchants(open.map((row) => row.merchant_id)),
+      CONFIRM(batch(open)),
+    ]);
+    return answersOf<Confirmed>(results[4]);
+  });
 }
 
 const CONFIRM = prepared(
@@ -51,6 +54,7 @@ const CONFIRM = prepared(
         WHEN r.redemption_status = 'confirmed' THEN 'already_redeemed'
         WHEN r.redemption_status = 'cancelled' AND r.validated_at IS NOT NULL THEN 'reversed'
         WHEN r.redemption_status <> 'pending' THEN r.redemption_status
+        WHEN r.code_expires_at <= c.now THEN 'undecided'
       END AS refusal,
       CASE WHEN r.redemption_status = 'pending' THEN c.now
            WHEN i.merchant_id IN (r.merchant_id, r.validated_by_merchant_id) THEN r.validated_at
@@ -75,8 +79,9 @@ const CONFIRM = prepared(
         'validated_at', c.validated_at)
     FROM confirmed c
   ), decided AS (
-    SELECT j.ord, j.refusal IS DISTINCT FROM 'unauthorized' AS keep,
+    SELECT j.ord, coalesce(j.refusal NOT IN ('unauthorized', 'undecided'), true) AS keep,
       CASE
+        WHEN j.refusal = 'undecided' THEN NULL
         WHEN c.redemption_id IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object(
           'redemption_id', c.redemption_id, 'offer_name', c.offer_name,
           'lumis_spent', c.lumis_spent, 'redemption_status', c.redemption_status,

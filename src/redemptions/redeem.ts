@@ -1,5 +1,5 @@
 import type { Redeemed } from '../contract/redemption.ts';
-import type { Answer } from '../core/answer.ts';
+import { type Answer, decideAll } from '../core/answer.ts';
 import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
@@ -7,7 +7,7 @@ import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempot
 import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
 import { newCode } from './code.ts';
-import { withTimes } from './redemption.ts';
+import { answersOf } from './redemption.ts';
 
 /** One member's wish for one offer. */
 export interface Redeem extends Claim {
@@ -35,33 +35,22 @@ export async function redeem(
   issuing: Issuing,
   rows: readonly Redeem[],
 ): Promise<Answer<Redeemed>[]> {
-  const input = rows.map((row) => ({
-    ...row,
-    redemption_id: uuidV7(),
-    code: newCode(),
-    token: landingToken(),
-  }));
-  const results = await db.transaction([
-    claimKeys(rows),
-    lockMembers(rows.map((row) => row.user_id)),
-    lockOffers(rows.map((row) => row.offer_id)),
-    REDEEM(batch(input), issuing.ttl_minutes, issuing.public_url),
-  ]);
-  const answers = results[3]?.map((row) => withTimes<Redeemed>(row.answer)) ?? [];
-  // Whether these could still be afforded hung on an earlier row of the same member; the first of
-  // each member's rows is always decided, so every round is shorter than the one before.
-  const open = answers.flatMap((answer, i) => (answer ? [] : [i]));
-  if (open.length > 0) {
-    const again = await redeem(
-      db,
-      issuing,
-      open.map((i) => rows[i] as Redeem),
-    );
-    open.forEach((i, nth) => {
-      answers[i] = again[nth];
-    });
-  }
-  return answers as Answer<Redeemed>[];
+  // Undecided is a row that an earlier one of the same member may have made too dear.
+  return decideAll(rows, async (open) => {
+    const input = open.map((row) => ({
+      ...row,
+      redemption_id: uuidV7(),
+      code: newCode(),
+      token: landingToken(),
+    }));
+    const results = await db.transaction([
+      claimKeys(open),
+      lockMembers(open.map((row) => row.user_id)),
+      lockOffers(open.map((row) => row.offer_id)),
+      REDEEM(batch(input), issuing.ttl_minutes, issuing.public_url),
+    ]);
+    return answersOf<Redeemed>(results[3]);
+  });
 }
 
 const REDEEM = prepared(

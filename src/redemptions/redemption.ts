@@ -18,12 +18,15 @@ export const expireDue = prepared(
   'SELECT lumis.expire_redemptions($1::uuid[], $2::jsonb) AS booked',
 );
 
-/** The deciding SQL's answer with its times as the wire has them; null stays null. */
-export function withTimes<Value>(answer: Answer<Value> | null): Answer<Value> | undefined {
-  if (!answer) return undefined;
-  const facts = (answer.done ?? answer.data ?? {}) as Record<string, unknown>;
-  for (const [name, value] of Object.entries(facts)) {
-    if (name.endsWith('_at') && typeof value === 'string') facts[name] = isoTime(value);
-  }
-  return answer;
+/** The rows of a deciding statement as answers, their times as the wire has them. */
+export function answersOf<Value>(
+  rows: { answer: Answer<Value> | null }[] | undefined,
+): (Answer<Value> | undefined)[] {
+  return (rows ?? []).map(({ answer }) => {
+    const facts = (answer?.done ?? answer?.data ?? {}) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(facts)) {
+      if (name.endsWith('_at') && typeof value === 'string') facts[name] = isoTime(value);
+    }
+    return answer ?? undefined;
+  });
 }

@@ -7,7 +7,7 @@ import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempot
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockMerchantsOf } from '../merchants/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
-import { lockRedemptions, withTimes } from './redemption.ts';
+import { answersOf, lockRedemptions } from './redemption.ts';
 
 /** `merchant_id` is the merchant who asks; null when an administrator does. */
 export interface Reverse extends Claim, Omit<MerchantCredential, 'merchant_id'> {
@@ -36,7 +36,7 @@ export async function reverse(db: Database, rows: readonly Reverse[]): Promise<A
     lockMerchantsOf(ids),
     REVERSE(batch(rows)),
   ]);
-  return results[5]?.map((row) => withTimes<Reversed>(row.answer) as Answer<Reversed>) ?? [];
+  return answersOf<Reversed>(results[5]) as Answer<Reversed>[];
 }
 
 const REVERSE = prepared(

@@ -4,7 +4,7 @@ import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { parseScan } from './code.ts';
-import { expireDue, withTimes } from './redemption.ts';
+import { answersOf, expireDue } from './redemption.ts';
 
 /** One scan: a code, a landing URL or its token. */
 export interface Validate extends MerchantCredential {
@@ -32,9 +32,9 @@ export async function validate(
   const judge = async (open: typeof scans): Promise<typeof scans> => {
     const judged = open.length > 0 ? await db.query(VALIDATE(batch(open))) : [];
     const due = judged.filter((row) => row.due);
-    judged.forEach((row, i) => {
+    answersOf<Validated>(judged).forEach((answer, i) => {
       const scan = open[i];
-      if (scan) answers[scan.row_ord] = withTimes<Validated>(row.answer) as Answer<Validated>;
+      if (scan && answer) answers[scan.row_ord] = answer;
     });
     if (due.length > 0)
       await db.transaction([
