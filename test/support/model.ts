@@ -1,7 +1,7 @@
 /**
  * The rules of redemption once more, small enough to be seen through and without a database: what
- * the real thing is held against. One request at a time; `explain` finds the order in which requests
- * that ran together could have come.
+ * the real thing is held against. One request at a time; `explain` finds the order in which
+ * requests that ran together could have come.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -17,7 +17,7 @@ export interface Input {
   quantity?: number;
   restock?: boolean;
   reason?: string | null;
-  /** for the shop's looks: which redemption `scanned` belongs to is `redemption_id` */
+  /** what the scanner read of redemption_id; '?' is no code at all */
   scanned?: string;
 }
 
@@ -36,6 +36,8 @@ export type Act =
   | { act: 'merchant'; merchant_id: string; active: boolean }
   | { act: 'revoke'; merchant_id: string }
   | { act: 'lapse' | 'extend'; redemption_id: string }
+  /** a validate that may have booked an expiry before its second look told it something else */
+  | { act: 'look'; redemption_id: string }
   | { act: 'sweep'; alone: boolean };
 
 /** What was asked or done, with what the real thing said to it. */
@@ -114,7 +116,7 @@ function futures(world: World, seen: Seen): World[] {
   return matches(answerTo(next, seen.ask, seen.answer), seen.answer) ? [next] : [];
 }
 
-/** What the model says to a request. Changes the world; `actual` only lends the new redemption's id. */
+/** The model's answer to a request. Changes the world; `actual` lends the id of a new redemption. */
 export function answerTo(world: World, ask: Ask, actual: unknown): unknown {
   const { verb, actor, key, input } = ask;
   // expiry is booked for whatever is about to be confirmed or cancelled, whoever asks
@@ -171,6 +173,8 @@ function redeem(world: World, { actor, input }: Ask, actual: unknown): Expected 
 }
 
 function validate(world: World, { input, credential }: Ask): Expected {
+  // what cannot be a code costs no query, not even one about who asks
+  if (input.scanned === '?') return refuse('unknown_code');
   const refusal = unusable(world, input.redemption_id, credential);
   if (refusal) return refusal;
   const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
@@ -285,6 +289,10 @@ function close(
 function perform(world: World, act: Act, answer: unknown): World[] {
   if (act.act === 'sweep') return sweep(world, act.alone, answer as number);
   const next = structuredClone(world);
+  if (act.act === 'look') {
+    settle(next, act.redemption_id);
+    return [next, world];
+  }
   if (act.act === 'edit') {
     Object.assign(next.offers.get(act.offer_id) as ModelOffer, act.change);
   } else if (act.act === 'merchant' || act.act === 'revoke') {
@@ -298,7 +306,7 @@ function perform(world: World, act: Act, answer: unknown): World[] {
   return [next];
 }
 
-/** Beside others a sweep skips what somebody holds: any so many of those due can be what it booked. */
+/** Beside others a sweep skips what somebody holds: it booked any so many of those due. */
 function sweep(world: World, alone: boolean, booked: number): World[] {
   const due = [...world.redemptions].filter(([, r]) => r.status === 'pending' && r.due);
   let choices: string[][] = [[]];
@@ -322,16 +330,17 @@ export function picture(world: World): object {
       const held = live(world).filter((r) => r.user_id === id && r.status === 'pending');
       return [balance, sum(held)];
     }),
-    offers: each(world.offers, (id, { stock_quantity }) => {
-      return [stock_quantity, live(world).filter((r) => r.offer_id === id).length];
+    offers: each(world.offers, (id, { valid_from, valid_to, ...offer }) => {
+      const stock_held = live(world).filter((r) => r.offer_id === id).length;
+      return { ...offer, has_window: [valid_from !== null, valid_to !== null], stock_held };
     }),
-    merchants: each(world.merchants, (id) => {
+    merchants: each(world.merchants, (id, merchant) => {
       const own = confirmed.filter((r) => r.confirmed_by === id);
-      return [own.length, sum(own)];
+      return { ...merchant, totals: [own.length, sum(own)] };
     }),
-    redemptions: each(world.redemptions, (_, { status, looks, trail }) => {
+    redemptions: each(world.redemptions, (_, { status, due, looks, trail }) => {
       const events = trail.map((line) => `redemption.${line.split(' ')[0]}`);
-      return { status, looks, trail, events };
+      return { status, due: due && status === 'pending', looks, trail, events };
     }),
   };
 }
@@ -340,7 +349,7 @@ function each<K extends string | number, V>(map: Map<K, V>, show: (key: K, value
   return Object.fromEntries([...map].map(([key, value]) => [key, show(key, value)]));
 }
 
-/** An expected answer may leave out what the model does not know of a success; never of a refusal. */
+/** What is expected of a success may leave out what the model cannot know; never of a refusal. */
 function matches(expected: unknown, actual: unknown): boolean {
   const { done, ...refusal } = expected as { done?: Record<string, unknown>; data?: object };
   const found = actual as { done?: Record<string, unknown>; refused?: string; data?: object };
