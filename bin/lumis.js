@@ -22,7 +22,9 @@ if (existsSync('.env')) process.loadEnvFile('.env');
 if (!existsSync(entry) || newest(join(root, 'src')) > statSync(entry).mtimeMs) {
   const compiler = createRequire(import.meta.url).resolve('typescript/package.json');
   const tsc = join(dirname(compiler), 'bin/tsc');
-  const built = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.src.json')], { stdio: ['ignore', 2, 2] });
+  const built = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.src.json')], {
+    stdio: ['ignore', 2, 2],
+  });
   if (built.status !== 0) process.exit(built.status ?? 1);
 }
 await import(entry);

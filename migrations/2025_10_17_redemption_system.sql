@@ -480,11 +480,16 @@ BEGIN
         ), refund AS (
             INSERT INTO public.fact_accumulations
                 (user_id, accum_type, dtype, quantity, redemption_id, kind)
-            SELECT c.user_id, 'redemption', 'points', c.lumis_refunded, c.redemption_id, 'refund'
-            FROM closed c WHERE c.lumis_refunded > 0
+            SELECT c.user_id, 'redemption', 'points', -spend.quantity, c.redemption_id, 'refund'
+            FROM closed c
+            -- what was never spent (a row made by hand) is not given back either
+            JOIN public.fact_accumulations spend
+                ON spend.redemption_id = c.redemption_id AND spend.kind = 'spend'
+            WHERE c.lumis_refunded > 0
         ), restocked AS (
             UPDATE rewards.redemption_offers o
-            SET stock_quantity = o.stock_quantity + back.units, stock_held = o.stock_held - back.held
+            SET stock_quantity = o.stock_quantity + back.units,
+                stock_held = greatest(o.stock_held - back.held, 0)
             FROM (SELECT c.offer_id, count(*)::integer AS held,
                          count(*) FILTER (WHERE c.restock)::integer AS units
                   FROM closed c GROUP BY c.offer_id) back
@@ -540,6 +545,10 @@ BEGIN
             ORDER BY r.code_expires_at LIMIT 10000
             FOR NO KEY UPDATE SKIP LOCKED), NULL);
     END $$;
+
+    -- They trust their caller's decision, so nobody calls them by default.
+    REVOKE ALL ON FUNCTION lumis.close_redemptions(uuid[], text, jsonb[], text[], boolean[]),
+        lumis.expire_redemptions(uuid[], jsonb) FROM PUBLIC;
 
     ------------------------------------------------------------------------------------------
     -- What an earlier `migrate down` put aside comes back whole.

@@ -26,7 +26,9 @@ export function endWith(error: unknown): void {
 type Fault = NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
 
 function explain(fault: Fault): { text: string; exit: number } {
-  const { code = '', message } = fault;
+  const { message } = fault;
+  // a Failure keeps what the driver said as its cause
+  const code = (fault instanceof Failure ? fault.cause?.code : fault.code) ?? '';
   if (fault instanceof UsageFault) return { text: message, exit: EXIT.usage };
   if (fault instanceof ConfigFault) return { text: message, exit: EXIT.configuration };
   if (fault instanceof MigrationRefused) {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { checkMigration } from '../db/checklist.ts';
-import { migrateDown, migrateUp, migrationStates } from '../db/migrate.ts';
+import { migrateDown, migratePlan, migrateUp, migrationStates } from '../db/migrate.ts';
 import { printTable, withDatabase } from './database.ts';
 import { EXIT } from './exit.ts';
 
@@ -16,8 +16,7 @@ export function migrateCommand(program: Command): void {
     .option('--json', 'for scripts')
     .action(({ json }) =>
       withDatabase(async ({ directUrl }) => {
-        const states = await migrationStates(directUrl);
-        const pending = states.filter((state) => state.applied_at === null).map((s) => s.name);
+        const pending = await migratePlan(directUrl);
         if (json) return console.log(JSON.stringify({ pending }));
         console.log(pending.length > 0 ? `would apply: ${pending.join(', ')}` : 'nothing to apply');
       }),

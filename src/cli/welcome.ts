@@ -28,35 +28,43 @@ export function welcome(config: Config, running: Running): string {
 function walk(base: string, data: string): string[] {
   const api = `${base}/api/v1`;
   const pick = (path: string) => `node -pe 'JSON.parse(require("fs").readFileSync(0)).${path}'`;
+  const bearer = (name: string) => `-H "Authorization: Bearer $${name}"`;
+  const key = '-H "Idempotency-Key: walk-$RANDOM-$RANDOM"';
+  const json = (body: string) => `-H 'Content-Type: application/json' -d ${body}`;
+  const get = (path: string, who: string) => `curl -s "${api}${path}" ${bearer(who)}`;
+  const post = (path: string, who: string, ...more: string[]) =>
+    ['curl -s -X POST', `"${api}${path}"`, bearer(who), ...more].join(' ');
+  const offer = '"{\\"offer_id\\":\\"$OFFER\\"}" -o redeemed.json; cat redeemed.json; echo';
+  const field = (name: string) => `$(${pick(name)} < redeemed.json)`;
   return [
-    '  Try it: in a second terminal, in this folder, line by line.',
-    '  Members 1, 2 and 3 have points; Café Test is a merchant; 100 is the administrator.',
+    'Try it: in a second terminal, in this folder, line by line.',
+    'Members 1, 2 and 3 have points; Café Test is a merchant; 100 is the administrator.',
     '',
-    '  # a member signs in, sees what there is, and redeems a coffee',
-    '  TOKEN=$(npx lumis token --user 1)',
-    `  curl -s "${api}/rewards/balance" -H "Authorization: Bearer $TOKEN"; echo`,
-    `  curl -s "${api}/rewards/offers" -H "Authorization: Bearer $TOKEN"; echo`,
-    `  OFFER=$(curl -s "${api}/rewards/offers?q=caf%C3%A9" -H "Authorization: Bearer $TOKEN" | ${pick('data[0].offer_id')})`,
-    `  curl -s -X POST "${api}/rewards/redemptions" -H "Authorization: Bearer $TOKEN" -H "Idempotency-Key: walk-$(date +%s%N)" -H 'Content-Type: application/json' -d "{\\"offer_id\\":\\"$OFFER\\"}" -o redeemed.json; cat redeemed.json; echo`,
-    `  ID=$(${pick('redemption_id')} < redeemed.json); CODE=$(${pick('redemption_code')} < redeemed.json); PAGE=$(${pick('qr_landing_url')} < redeemed.json)`,
-    `  curl -s "${api}/rewards/redemptions/$ID/qr.png" -H "Authorization: Bearer $TOKEN" -o qr.png; ls -l qr.png`,
-    '  curl -s "$PAGE" | head -20',
+    '# a member signs in, sees what there is, and redeems a coffee',
+    'TOKEN=$(npx lumis token --user 1)',
+    `${get('/rewards/balance', 'TOKEN')}; echo`,
+    `${get('/rewards/offers', 'TOKEN')}; echo`,
+    `OFFER=$(${get('/rewards/offers?q=caf%C3%A9', 'TOKEN')} | ${pick('data[0].offer_id')})`,
+    post('/rewards/redemptions', 'TOKEN', key, json(offer)),
+    `ID=${field('redemption_id')}; CODE=${field('redemption_code')}; PAGE=${field('qr_landing_url')}`,
+    `${get('/rewards/redemptions/$ID/qr.png', 'TOKEN')} -o qr.png; ls -l qr.png`,
+    'curl -s "$PAGE" | head -20',
     '',
-    '  # the merchant looks at the code, hands over, confirms; a second time it is refused',
-    `  KEY=$(cat "${data}/demo-merchant-key")`,
-    `  curl -s -X POST "${api}/merchant/validate" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d "{\\"code\\":\\"$CODE\\"}"; echo`,
-    `  curl -s -X POST "${api}/merchant/redemptions/$ID/confirm" -H "Authorization: Bearer $KEY" -H "Idempotency-Key: walk-$(date +%s%N)"; echo`,
-    `  curl -s -X POST "${api}/merchant/redemptions/$ID/confirm" -H "Authorization: Bearer $KEY" -H "Idempotency-Key: walk-$(date +%s%N)"; echo`,
-    `  curl -s "${api}/merchant/stats" -H "Authorization: Bearer $KEY"; echo`,
+    '# the merchant looks at the code, hands over, confirms; a second time it is refused',
+    `KEY=$(cat "${data}/demo-merchant-key")`,
+    `${post('/merchant/validate', 'KEY', json('"{\\"code\\":\\"$CODE\\"}"'))}; echo`,
+    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key)}; echo`,
+    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key)}; echo`,
+    `${get('/merchant/stats', 'KEY')}; echo`,
     '',
-    '  # and back again: the merchant reverses, the points return; the administrator sees it all',
-    `  curl -s -X POST "${api}/merchant/redemptions/$ID/reverse" -H "Authorization: Bearer $KEY" -H "Idempotency-Key: walk-$(date +%s%N)" -H 'Content-Type: application/json' -d '{"reason":"Se enfrió"}'; echo`,
-    `  curl -s "${api}/rewards/ledger" -H "Authorization: Bearer $TOKEN"; echo`,
-    '  ADMIN=$(npx lumis token --user 100 --role admin)',
-    `  curl -s "${api}/admin/audit?redemption_id=$ID" -H "Authorization: Bearer $ADMIN"; echo`,
-    '  npx lumis verify',
+    '# and back again: the merchant reverses, the points return; the administrator sees it all',
+    `${post('/merchant/redemptions/$ID/reverse', 'KEY', key, json(`'{"reason":"Se enfrió"}'`))}; echo`,
+    `${get('/rewards/ledger', 'TOKEN')}; echo`,
+    'ADMIN=$(npx lumis token --user 100 --role admin)',
+    `${get('/admin/audit?redemption_id=$ID', 'ADMIN')}; echo`,
+    'npx lumis verify',
     '',
-    '  Ctrl+C stops it; npm start brings it back with the same data.',
+    'Ctrl+C stops it; npm start brings it back with the same data.',
     '',
-  ];
+  ].map((line) => (line ? `  ${line}` : line));
 }

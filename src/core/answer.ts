@@ -1,17 +1,26 @@
-import { Failure, type FailureCode } from './failure.ts';
+import { Failure, type FailureCode, type FieldFault } from './failure.ts';
 
 /**
  * What a verb answers for one row of its input: done with a value, or refused with a code. The same
  * JSON is what an idempotency key stores, so a repeated request gets exactly this again.
  */
 export type Answer<Value> =
-  | { done: Value; refused?: never; data?: never }
-  | { refused: FailureCode; data?: Record<string, unknown>; done?: never };
+  | { done: Value; refused?: never; data?: never; fields?: never; redemption_id?: never }
+  | {
+      refused: FailureCode;
+      /** facts for the caller */
+      data?: Record<string, unknown>;
+      fields?: FieldFault[];
+      /** the redemption it is about, for the audit log alone */
+      redemption_id?: string;
+      done?: never;
+    };
 
 /** The value of a done answer; a refused one becomes the Failure that the caller is told. */
 export function unwrap<Value>(answer: Answer<Value> | undefined): Value {
   if (answer?.done !== undefined) return answer.done;
-  throw new Failure(answer?.refused ?? 'internal', { data: answer?.data ?? {} });
+  const { refused, data = {}, fields = [] } = answer ?? { refused: 'internal' as const };
+  throw new Failure(refused ?? 'internal', { data, fields });
 }
 
 /**

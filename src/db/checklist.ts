@@ -88,9 +88,9 @@ const ASKED: [string, string, string[]][] = [
     ['redemption_id', 'kind'],
   ],
   [
-    'rights of this role on every table',
-    `${MISSING} (SELECT WHERE has_table_privilege('rewards.' || want.name,
-      'SELECT, INSERT, UPDATE, DELETE'))`,
+    'rights of this role to read and write every table',
+    `${MISSING} (SELECT WHERE has_table_privilege('rewards.' || want.name, 'SELECT')
+      AND has_table_privilege('rewards.' || want.name, 'INSERT'))`,
     TABLES,
   ],
 ];

@@ -46,6 +46,20 @@ export async function migrateUp(url: string, notice?: Notice): Promise<string[]>
 }
 
 /**
+ * What `up` would apply, found by doing it and undoing it again: what would be refused is refused
+ * here. Returns the names; changes nothing.
+ */
+export async function migratePlan(url: string): Promise<string[]> {
+  return withClient(url, undefined, async (client) => {
+    const pending = (await statesOf(client)).filter((state) => state.applied_at === null);
+    await client.query('BEGIN');
+    for (const { name } of pending) await apply(client, join(FOLDER, `${name}.sql`));
+    await client.query('ROLLBACK');
+    return pending.map((state) => state.name);
+  });
+}
+
+/**
  * Takes migrations back, latest first, down to but not including `to`; without it all of them.
  * Returns the names taken back.
  */

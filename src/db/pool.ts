@@ -35,6 +35,9 @@ export const LOCK_TIMEOUT_MS = 2000;
 /** A statement that runs longer than this is ended by the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
 const RETRIES_MAX = 3;
+// For statements by themselves. A transaction sets its own again: behind a transaction pooler the
+// session may be another one by then.
+const SESSION = `SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 // SET LOCAL and not a connection parameter: behind a transaction pooler a session is shared.
 const BEGIN = `BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
@@ -55,8 +58,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     pipeline: true,
   } as pg.PoolConfig);
   pool.on('error', options.onError);
-  // a checked-out client whose server dies emits too; unheard, it would end the process
-  pool.on('connect', (client) => client.on('error', options.onError));
+  pool.on('connect', (client) => {
+    // a checked-out client whose server dies emits too; unheard, it would end the process
+    client.on('error', options.onError);
+    client.query(SESSION).catch(options.onError);
+  });
 
   return {
     async query(statement) {

@@ -37,7 +37,9 @@ export async function conclude<Value>(
   deps.metrics.outcomes.inc({ verb, outcome: reason ?? 'done' });
   const isRefusal = reason && !UNAUDITED.has(reason);
   if (isRefusal && about !== 'not audited') {
-    await auditRefusal(deps.db, request.caller, { reason, ...about });
+    const { redemption_id } = answer;
+    const subject = { ...about, ...(redemption_id && { redemption_id }) };
+    await auditRefusal(deps.db, request.caller, { reason, ...subject });
   }
   return unwrap(answer);
 }

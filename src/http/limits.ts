@@ -89,6 +89,8 @@ function limiterOf(
     ...options,
     storeClient: redis,
     useRedisPackage: true,
+    // else a command waits until Redis can be reached again
+    rejectIfRedisNotReady: true,
     insuranceLimiter: alone,
   });
 }

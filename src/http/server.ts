@@ -43,6 +43,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 
   setValidators(app);
+  app.removeContentTypeParser('text/plain');
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request, reply) => sendProblem(new Failure('not_found'), request, reply));
   const table: RouteEntry[] = [];
@@ -94,10 +95,11 @@ function setValidators(app: App): void {
   );
 }
 
-const PAGE_CSP =
-  "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const NOWHERE_ELSE = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const PAGE_CSP = `default-src 'none'; style-src 'self'; img-src 'self'; ${NOWHERE_ELSE}`;
 const DOCS_CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; " +
+  `img-src 'self' data:; connect-src 'self'; ${NOWHERE_ELSE}`;
 
 function addSecurityHeaders(app: App, isHttps: boolean): void {
   app.addHook('onRequest', async (request, reply) => {

@@ -3,6 +3,7 @@ import { purgeAudit, purgeRefusals } from '../audit/purge.ts';
 import type { Log } from '../core/log.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
+import { purgeEvents } from '../events/purge.ts';
 import { purgeKeys } from '../idempotency/purge.ts';
 import { watchInvariants } from '../invariants/watch.ts';
 import { expireOldRedemptions } from '../redemptions/expire.ts';
@@ -17,6 +18,7 @@ export interface JobDeps {
 
 type Job = (deps: JobDeps, signal?: AbortSignal) => Promise<object>;
 
+const NO_HURRY = prepared('jobs.no_hurry', 'SET LOCAL statement_timeout = 0');
 const ANALYZE = prepared(
   'jobs.analyze',
   'ANALYZE rewards.user_redemptions, rewards.redemption_offers, public.fact_accumulations',
@@ -29,7 +31,11 @@ export const JOBS: Record<string, Job> = {
   keys_purge: async ({ db }, signal) => ({
     rows: (await purgeKeys(db, signal)) + (await purgeRefusals(db)),
   }),
-  analyze: async ({ db }) => ({ rows: (await db.query(ANALYZE())).length }),
+  analyze: async ({ db }) => {
+    await db.transaction([NO_HURRY(), ANALYZE()]);
+    return {};
+  },
+  events_purge: async ({ db }, signal) => ({ rows: await purgeEvents(db, signal) }),
   check_recent: ({ db, violations }) => watchInvariants(db, 'recent', violations),
   check_all: ({ db, violations }) => watchInvariants(db, 'all', violations),
 };
@@ -43,6 +49,7 @@ export const CRONTAB = `
 */5 * * * * check_recent ?max=3
 17 * * * * keys_purge ?max=3
 0 7 * * 0 audit_purge ?max=3
+15 7 * * 0 events_purge ?max=3
 0 8 * * * analyze ?max=3
 30 8 * * * check_all ?max=3
 `;

@@ -39,6 +39,14 @@ const HASH = prepared(
   'SELECT api_key_hash FROM rewards.merchants WHERE merchant_id = $1 AND is_active',
 );
 
+const MAY_ACT = prepared('merchants.may_act', 'SELECT lumis.merchant_may_act($1, $2, $3) AS may');
+
+/** Throws `unauthorized` when the credential holds no longer, as the statements that decide do. */
+export async function requireMayAct(db: Database, by: MerchantCredential): Promise<void> {
+  const [row] = await db.query(MAY_ACT(by.merchant_id, by.key_id, by.proven_hash));
+  if (!row?.may) throw new Failure('unauthorized');
+}
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** HTTP Basic `merchant_id:key` against `merchants.api_key_hash`. Throws as authenticateKey. */

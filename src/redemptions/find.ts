@@ -4,6 +4,7 @@ import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
+import { requireMayAct } from '../merchants/authenticate.ts';
 
 /** What a redemption shows everybody who may see it. */
 const COLUMNS = `r.redemption_id, r.offer_id, r.offer_name, r.merchant_id, m.merchant_name,
@@ -103,5 +104,7 @@ export async function redemptionsOfMerchant(
       filter.limit + 1,
     ),
   );
+  // none is also what a credential sees that holds no longer
+  if (rows.length === 0) await requireMayAct(db, by);
   return page('merchant', rows, filter.limit, (row) => [row.validated_at, row.redemption_id]);
 }

@@ -72,6 +72,8 @@ const REVERSE = prepared(
       CASE WHEN f.ord IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object(
         'redemption_id', j.redemption_id, 'redemption_status', 'cancelled',
         'lumis_refunded', j.lumis_spent, 'restocked', j.restock, 'closed_at', c.now))
+      WHEN j.refusal = 'invalid_request' THEN jsonb_build_object('refused', j.refusal, 'fields',
+        jsonb_build_array(jsonb_build_object('field', 'params.redemption_id', 'detail', 'pending')))
       ELSE jsonb_build_object('refused', coalesce(j.refusal, 'reversed')) END AS answer
     FROM judged j LEFT JOIN first f USING (ord) LEFT JOIN closed c ON true
   ), ${ANSWER}`,

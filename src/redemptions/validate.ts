@@ -34,7 +34,11 @@ export async function validate(
     const due = judged.filter((row) => row.due);
     answersOf<Validated>(judged).forEach((answer, i) => {
       const scan = open[i];
-      if (scan && answer) answers[scan.row_ord] = answer;
+      if (!scan || !answer) return;
+      const { redemption_id } = judged[i] ?? {};
+      answers[scan.row_ord] = answer.done
+        ? answer
+        : { ...answer, ...(redemption_id && { redemption_id }) };
     });
     if (due.length > 0)
       await db.transaction([
