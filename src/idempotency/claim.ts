@@ -38,32 +38,34 @@ export function claimKeys(rows: readonly Claim[]): Step {
   return { ...CLAIM(JSON.stringify(rows)), onLockTimeout: 'idempotency_in_progress' };
 }
 
-/** Columns of a claim in a verb's `json_to_recordset`. */
-export const CLAIM_COLUMNS = 'actor_type text, actor_id text, key text, fingerprint text';
+/**
+ * Begins a verb's deciding statement: CTE `input` with the given columns, the claim's, `stored` (the
+ * answer that the key already holds) and `reused` (the key stands for another request).
+ */
+export const input = (columns: string) => `input AS MATERIALIZED (
+    SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
+    FROM json_to_recordset($1) AS i(ord integer, ${columns},
+      actor_type text, actor_id text, key text, fingerprint text)
+    JOIN lumis.idempotency_keys k
+      ON (k.actor_type, k.actor_id, k.key) = (i.actor_type, i.actor_id, i.key)
+  )`;
 
 /**
- * Ends a verb's deciding statement. Reads its CTEs `input` (with `stored`, `reused` and the claim's
- * columns) and `decided(ord, answer, keep)`; keeps the answers under their keys, drops the keys
- * whose outcome must not be stored, and returns one `answer` per row in the order of the input.
+ * Ends it. Reads a CTE `decided` with a row for each of the input: its columns, and `answer` (NULL:
+ * undecided) and `keep`. Keeps fresh answers under their keys, drops the keys whose outcome must
+ * not be stored, and returns one `answer` per row in the order of the input.
  */
 export const ANSWER = `
-  outcome AS (
-    SELECT i.ord, i.actor_type, i.actor_id, i.key, i.stored IS NULL AS fresh, d.keep,
-      CASE WHEN i.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
-           ELSE coalesce(i.stored, d.answer) END AS answer
-    FROM input i LEFT JOIN decided d USING (ord)
-  ), kept AS (
-    UPDATE lumis.idempotency_keys k SET answer = o.answer
-    FROM outcome o
-    WHERE o.fresh AND o.keep
-      AND (k.actor_type, k.actor_id, k.key) = (o.actor_type, o.actor_id, o.key)
+  kept AS (
+    UPDATE lumis.idempotency_keys k SET answer = d.answer
+    FROM decided d
+    WHERE d.stored IS NULL AND d.keep
+      AND (k.actor_type, k.actor_id, k.key) = (d.actor_type, d.actor_id, d.key)
   ), dropped AS (
-    DELETE FROM lumis.idempotency_keys k USING outcome o
-    WHERE o.fresh AND NOT o.keep
-      AND (k.actor_type, k.actor_id, k.key) = (o.actor_type, o.actor_id, o.key)
+    DELETE FROM lumis.idempotency_keys k USING decided d
+    WHERE d.stored IS NULL AND NOT d.keep
+      AND (k.actor_type, k.actor_id, k.key) = (d.actor_type, d.actor_id, d.key)
   )
-  SELECT answer FROM outcome ORDER BY ord`;
-
-/** The join that tells, for each row `i` of the input, what its key already holds. */
-export const STORED = `JOIN lumis.idempotency_keys k
-      ON (k.actor_type, k.actor_id, k.key) = (i.actor_type, i.actor_id, i.key)`;
+  SELECT CASE WHEN d.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
+              ELSE coalesce(d.stored, d.answer) END AS answer
+  FROM decided d ORDER BY d.ord`;

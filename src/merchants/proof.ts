@@ -28,9 +28,15 @@ export function createProver(): Prover {
   const processKey = randomBytes(32);
   const digest = (secret: string) => createHmac('sha256', processKey).update(secret).digest();
   const proven = new Map<string, Buffer>();
+  const underWay = new Map<string, Promise<boolean>>();
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
+  const remember = (hash: string, mac: Buffer) => {
+    const [oldest] = proven.keys();
+    if (proven.size >= PROVEN_MAX && oldest) proven.delete(oldest);
+    proven.set(hash, mac);
+  };
   const compare = (secret: string, hash: string) => {
     if (waiting >= WAITING_MAX) throw new Failure('overloaded', { retryAfterSeconds: 2 });
     waiting += 1;
@@ -49,13 +55,16 @@ export function createProver(): Prover {
       if (secret.includes('\0') || Buffer.byteLength(secret) > SECRET_BYTES_MAX) return false;
       if (!/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) return false;
       const known = proven.get(hash);
-      if (known) return timingSafeEqual(known, digest(secret));
+      const mac = digest(secret);
+      if (known) return timingSafeEqual(known, mac);
       await beforeHashing();
-      if (!(await compare(secret, hash))) return false;
-      const [oldest] = proven.keys();
-      if (proven.size >= PROVEN_MAX && oldest) proven.delete(oldest);
-      proven.set(hash, digest(secret));
-      return true;
+      // a till that opens with many requests at once pays once for all of them
+      const attempt = `${hash} ${mac.toString('hex')}`;
+      const shared = underWay.get(attempt) ?? compare(secret, hash);
+      underWay.set(attempt, shared);
+      const matches = await shared.finally(() => underWay.delete(attempt));
+      if (matches) remember(hash, mac);
+      return matches;
     },
   };
 }

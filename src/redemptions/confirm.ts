@@ -3,7 +3,7 @@ import type { MerchantCredential } from '../core/actor.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
 import { answersOf, expireDue, lockRedemptions } from './redemption.ts';
 
@@ -39,58 +39,57 @@ export async function confirm(
 
 const CONFIRM = prepared(
   'redemptions.confirm',
-  `WITH input AS MATERIALIZED (
-    SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
-    FROM json_to_recordset($1) AS i(ord integer, redemption_id uuid, merchant_id uuid, key_id text,
-      proven_hash text, changed_by jsonb, ${CLAIM_COLUMNS})
-    ${STORED}
-  ), clock AS MATERIALIZED (
+  `WITH ${input(`redemption_id uuid, merchant_id uuid, key_id text, proven_hash text,
+      changed_by jsonb`)}, clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
   ), judged AS (
-    SELECT i.*, c.now,
+    SELECT i.*, c.now, r.offer_id, r.offer_name, r.lumis_spent, r.user_id,
+      r.merchant_id AS owner_id, r.validated_by_merchant_id, r.validated_at,
       CASE
+        WHEN i.stored IS NOT NULL THEN 'stored'
         WHEN NOT lumis.merchant_may_act(i.merchant_id, i.key_id, i.proven_hash) THEN 'unauthorized'
         WHEN r.redemption_id IS NULL OR r.merchant_id <> i.merchant_id THEN 'unknown_code'
         WHEN r.redemption_status = 'confirmed' THEN 'already_redeemed'
         WHEN r.redemption_status = 'cancelled' AND r.validated_at IS NOT NULL THEN 'reversed'
         WHEN r.redemption_status <> 'pending' THEN r.redemption_status
         WHEN r.code_expires_at <= c.now THEN 'undecided'
-      END AS refusal,
-      CASE WHEN r.redemption_status = 'pending' THEN c.now
-           WHEN i.merchant_id IN (r.merchant_id, r.validated_by_merchant_id) THEN r.validated_at
-      END AS redeemed_at
+      END AS refusal
     FROM input i CROSS JOIN clock c
     LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
-    WHERE i.stored IS NULL
-  ), first AS (     -- of several in one batch, one wins
-    SELECT DISTINCT ON (j.redemption_id) j.* FROM judged j WHERE j.refusal IS NULL
-    ORDER BY j.redemption_id, j.ord
+  ), ranked AS (    -- of several in one batch, one wins
+    SELECT j.*, j.refusal IS NULL AND row_number()
+        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
+    FROM judged j
+  ), used AS (      -- who used it first, and when: the others of this batch are told so
+    SELECT k.*,
+      coalesce(k.validated_by_merchant_id::text,
+        max(k.merchant_id::text) FILTER (WHERE k.wins) OVER (PARTITION BY k.redemption_id)) AS user,
+      coalesce(k.validated_at, k.now) AS used_at
+    FROM ranked k
+  ), decided AS MATERIALIZED (
+    SELECT u.*, coalesce(u.refusal NOT IN ('unauthorized', 'undecided'), true) AS keep, CASE
+      WHEN u.wins THEN jsonb_build_object('done', jsonb_build_object(
+        'redemption_id', u.redemption_id, 'offer_name', u.offer_name,
+        'lumis_spent', u.lumis_spent, 'redemption_status', 'confirmed', 'validated_at', u.now))
+      WHEN u.refusal = 'undecided' THEN NULL
+      WHEN coalesce(u.refusal, 'already_redeemed') = 'already_redeemed' THEN
+        jsonb_build_object('refused', 'already_redeemed', 'data', CASE
+          WHEN u.merchant_id::text IN (u.owner_id::text, u.user)
+          THEN jsonb_build_object('redeemed_at', u.used_at) ELSE '{}' END)
+      ELSE jsonb_build_object('refused', u.refusal)
+    END AS answer
+    FROM used u
   ), confirmed AS (
     UPDATE rewards.user_redemptions r
-    SET redemption_status = 'confirmed', validated_by_merchant_id = j.merchant_id,
-      validated_at = j.now, changed_by = j.changed_by
-    FROM first j WHERE r.redemption_id = j.redemption_id
-    RETURNING j.ord, r.*
+    SET redemption_status = 'confirmed', validated_by_merchant_id = d.merchant_id,
+      validated_at = d.now, changed_by = d.changed_by
+    FROM decided d WHERE d.wins AND r.redemption_id = d.redemption_id
   ), event AS (
     INSERT INTO lumis.events
       (type, redemption_id, sequence, user_id, merchant_id, offer_id, payload)
-    SELECT 'redemption.confirmed', c.redemption_id, 2, c.user_id, c.validated_by_merchant_id,
-      c.offer_id, jsonb_build_object('lumis_spent', c.lumis_spent, 'offer_name', c.offer_name,
-        'validated_at', c.validated_at)
-    FROM confirmed c
-  ), decided AS (
-    SELECT j.ord, coalesce(j.refusal NOT IN ('unauthorized', 'undecided'), true) AS keep,
-      CASE
-        WHEN j.refusal = 'undecided' THEN NULL
-        WHEN c.redemption_id IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object(
-          'redemption_id', c.redemption_id, 'offer_name', c.offer_name,
-          'lumis_spent', c.lumis_spent, 'redemption_status', c.redemption_status,
-          'validated_at', c.validated_at))
-        WHEN coalesce(j.refusal, 'already_redeemed') = 'already_redeemed' THEN
-          jsonb_build_object('refused', 'already_redeemed', 'data',
-            jsonb_strip_nulls(jsonb_build_object('redeemed_at', j.redeemed_at)))
-        ELSE jsonb_build_object('refused', j.refusal)
-      END AS answer
-    FROM judged j LEFT JOIN confirmed c USING (ord)
+    SELECT 'redemption.confirmed', d.redemption_id, 2, d.user_id, d.merchant_id, d.offer_id,
+      jsonb_build_object('lumis_spent', d.lumis_spent, 'offer_name', d.offer_name,
+        'validated_at', d.now)
+    FROM decided d WHERE d.wins
   ), ${ANSWER}`,
 );

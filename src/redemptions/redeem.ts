@@ -3,7 +3,7 @@ import { type Answer, decideAll } from '../core/answer.ts';
 import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
 import { newCode } from './code.ts';
@@ -37,7 +37,7 @@ export async function redeem(
 ): Promise<Answer<Redeemed>[]> {
   // Undecided is a row that an earlier one of the same member may have made too dear.
   return decideAll(rows, async (open) => {
-    const input = open.map((row) => ({
+    const issued = open.map((row) => ({
       ...row,
       redemption_id: uuidV7(),
       code: newCode(),
@@ -47,7 +47,7 @@ export async function redeem(
       claimKeys(open),
       lockMembers(open.map((row) => row.user_id)),
       lockOffers(open.map((row) => row.offer_id)),
-      REDEEM(batch(input), issuing.ttl_minutes, issuing.public_url),
+      REDEEM(batch(issued), issuing.ttl_minutes, issuing.public_url),
     ]);
     return answersOf<Redeemed>(results[3]);
   });
@@ -55,25 +55,22 @@ export async function redeem(
 
 const REDEEM = prepared(
   'redemptions.redeem',
-  `WITH input AS MATERIALIZED (
-    SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
-    FROM json_to_recordset($1) AS i(ord integer, user_id integer, offer_id uuid,
-      redemption_id uuid, code text, token text, changed_by jsonb, ${CLAIM_COLUMNS})
-    ${STORED}
-  ), clock AS MATERIALIZED (
+  `WITH ${input(`user_id integer, offer_id uuid, redemption_id uuid, code text, token text,
+      changed_by jsonb`)}, clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
   ), alone AS (     -- what each row would be told if it were the only one
-    SELECT i.*, o.name_friendly, o.merchant_id, o.lumis_cost, o.stock_quantity, o.on_expiry,
-      c.now, c.now + make_interval(mins => coalesce(o.code_ttl_minutes, $2)) AS expires_at,
-      coalesce(b.balance, 0) AS balance, floor(coalesce(b.balance, 0)) - o.lumis_cost AS rest,
-      a.allowance,
-      CASE WHEN o.offer_id IS NULL THEN 'unknown_offer'
-           WHEN a.allowance <= 0 THEN coalesce(w.refusal, 'limit_member')
-           WHEN floor(coalesce(b.balance, 0)) < o.lumis_cost
-             THEN coalesce(w.refusal, 'insufficient_points')
-           ELSE w.refusal END AS refusal
+    SELECT i.*, o.name_friendly, o.merchant_id, m.merchant_name, o.lumis_cost, o.stock_quantity,
+      o.on_expiry, c.now, a.allowance, coalesce(b.balance, 0) AS balance,
+      c.now + make_interval(mins => coalesce(o.code_ttl_minutes, $2)) AS expires_at,
+      CASE WHEN i.stored IS NOT NULL THEN 'stored'
+           WHEN o.offer_id IS NULL THEN 'unknown_offer'
+           WHEN w.refusal IS NOT NULL THEN w.refusal
+           WHEN a.allowance <= 0 THEN 'limit_member'
+           WHEN floor(coalesce(b.balance, 0)) < o.lumis_cost THEN 'insufficient_points'
+      END AS refusal
     FROM input i CROSS JOIN clock c
     LEFT JOIN rewards.redemption_offers o ON o.offer_id = i.offer_id
+    LEFT JOIN rewards.merchants m ON m.merchant_id = o.merchant_id
     LEFT JOIN lumis.balances b ON b.user_id = i.user_id
     CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
       o.is_active, o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
@@ -83,29 +80,46 @@ const REDEEM = prepared(
       WHERE r.user_id = i.user_id AND r.offer_id = i.offer_id
         AND r.redemption_status IN ('pending', 'confirmed')
     ) a ON o.max_redemptions_per_user IS NOT NULL
-    WHERE i.stored IS NULL
   ), together AS (  -- and what the member's earlier rows of this batch leave over for it
-    SELECT a.*, a.balance - sum(a.lumis_cost) OVER member AS balance_left,
-      floor(a.balance) < sum(a.lumis_cost) OVER member
-        OR coalesce(row_number() OVER same_offer > a.allowance, false) AS undecided
-    FROM alone a WHERE a.refusal IS NULL
+    SELECT a.*, a.refusal IS NULL AND (
+        floor(a.balance) < sum(a.lumis_cost) FILTER (WHERE a.refusal IS NULL) OVER member
+        OR coalesce(count(*) FILTER (WHERE a.refusal IS NULL) OVER same_offer > a.allowance, false)
+      ) AS undecided
+    FROM alone a
     WINDOW member AS (PARTITION BY a.user_id ORDER BY a.ord),
            same_offer AS (PARTITION BY a.user_id, a.offer_id ORDER BY a.ord)
-  ), ranked AS (
-    SELECT t.*, row_number() OVER (PARTITION BY t.offer_id ORDER BY t.ord) AS place
-    FROM together t WHERE NOT t.undecided
+  ), placed AS (    -- the stock goes to the first that may have it
+    SELECT t.*, coalesce(t.refusal, CASE WHEN t.undecided THEN 'undecided'
+        WHEN t.stock_quantity < count(*) FILTER (WHERE t.refusal IS NULL AND NOT t.undecided)
+          OVER (PARTITION BY t.offer_id ORDER BY t.ord) THEN 'out_of_stock' END) AS verdict
+    FROM together t
+  ), decided AS MATERIALIZED (
+    SELECT p.*, p.verdict IS DISTINCT FROM 'undecided' AS keep, CASE
+      WHEN p.verdict IS NULL THEN jsonb_build_object('done', jsonb_build_object(
+        'redemption_id', p.redemption_id, 'offer_id', p.offer_id, 'offer_name', p.name_friendly,
+        'merchant_id', p.merchant_id, 'merchant_name', p.merchant_name,
+        'lumis_spent', p.lumis_cost, 'redemption_status', 'pending', 'redemption_code', p.code,
+        'qr_image_url', $3 || '/api/v1/rewards/redemptions/' || p.redemption_id || '/qr.png',
+        'qr_landing_url', $3 || '/r/' || p.token, 'created_at', p.now,
+        'code_expires_at', p.expires_at, 'validated_at', NULL, 'closed_at', NULL,
+        'cancellation_reason', NULL, 'on_expiry', p.on_expiry,
+        'balance', p.balance - sum(p.lumis_cost) FILTER (WHERE p.verdict IS NULL)
+          OVER (PARTITION BY p.user_id ORDER BY p.ord)))
+      WHEN p.verdict = 'insufficient_points' THEN jsonb_build_object('refused', p.verdict,
+        'data', jsonb_build_object('missing_lumis', p.lumis_cost - floor(p.balance)))
+      WHEN p.verdict <> 'undecided' THEN jsonb_build_object('refused', p.verdict)
+    END AS answer
+    FROM placed p
   ), winner AS (
-    SELECT * FROM ranked WHERE stock_quantity IS NULL OR place <= stock_quantity
+    SELECT d.*, d.answer->'done' AS made FROM decided d WHERE d.verdict IS NULL
   ), redemption AS (
     INSERT INTO rewards.user_redemptions (redemption_id, user_id, offer_id, lumis_spent,
       redemption_code, qr_image_url, qr_landing_url, code_expires_at, created_at, offer_name,
       merchant_id, on_expiry, landing_token, changed_by)
     SELECT w.redemption_id, w.user_id, w.offer_id, w.lumis_cost, w.code,
-      $3 || '/api/v1/rewards/redemptions/' || w.redemption_id || '/qr.png',
-      $3 || '/r/' || w.token, w.expires_at, w.now, w.name_friendly,
+      w.made->>'qr_image_url', w.made->>'qr_landing_url', w.expires_at, w.now, w.name_friendly,
       w.merchant_id, w.on_expiry, w.token, w.changed_by
     FROM winner w
-    RETURNING *
   ), spend AS (
     INSERT INTO public.fact_accumulations
       (user_id, accum_type, dtype, quantity, date, redemption_id, kind)
@@ -122,28 +136,5 @@ const REDEEM = prepared(
     SELECT 'redemption.created', w.redemption_id, 1, w.user_id, w.merchant_id, w.offer_id,
       jsonb_build_object('lumis_spent', w.lumis_cost, 'offer_name', w.name_friendly)
     FROM winner w
-  ), decided AS (
-    SELECT i.ord, i.stored IS NULL AND coalesce(t.undecided, false) IS FALSE AS keep,
-      CASE
-        WHEN r.redemption_id IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object(
-          'redemption_id', r.redemption_id, 'offer_id', r.offer_id, 'offer_name', r.offer_name,
-          'merchant_id', r.merchant_id, 'merchant_name', m.merchant_name,
-          'lumis_spent', r.lumis_spent, 'redemption_status', r.redemption_status,
-          'redemption_code', r.redemption_code, 'qr_image_url', r.qr_image_url,
-          'qr_landing_url', r.qr_landing_url, 'created_at', r.created_at,
-          'code_expires_at', r.code_expires_at, 'validated_at', r.validated_at,
-          'closed_at', r.closed_at, 'cancellation_reason', r.cancellation_reason,
-          'on_expiry', r.on_expiry, 'balance', t.balance_left))
-        WHEN t.undecided THEN NULL
-        WHEN a.refusal = 'insufficient_points' THEN jsonb_build_object(
-          'refused', a.refusal, 'data', jsonb_build_object('missing_lumis', -a.rest))
-        ELSE jsonb_build_object('refused', coalesce(a.refusal, 'out_of_stock'))
-      END AS answer
-    FROM input i
-    LEFT JOIN alone a USING (ord)
-    LEFT JOIN together t USING (ord)
-    LEFT JOIN redemption r ON r.redemption_id = i.redemption_id
-    LEFT JOIN rewards.merchants m ON m.merchant_id = r.merchant_id
-    WHERE i.stored IS NULL
   ), ${ANSWER}`,
 );

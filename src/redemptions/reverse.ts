@@ -3,7 +3,7 @@ import type { MerchantCredential } from '../core/actor.ts';
 import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, CLAIM_COLUMNS, type Claim, claimKeys, STORED } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockMerchantsOf } from '../merchants/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
@@ -41,14 +41,10 @@ export async function reverse(db: Database, rows: readonly Reverse[]): Promise<A
 
 const REVERSE = prepared(
   'redemptions.reverse',
-  `WITH input AS MATERIALIZED (
-    SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
-    FROM json_to_recordset($1) AS i(ord integer, redemption_id uuid, merchant_id uuid, key_id text,
-      proven_hash text, reason text, restock boolean, changed_by jsonb, ${CLAIM_COLUMNS})
-    ${STORED}
-  ), judged AS MATERIALIZED (
-    SELECT i.ord, i.redemption_id, i.reason, i.restock, i.changed_by, r.lumis_spent,
-      CASE
+  `WITH ${input(`redemption_id uuid, merchant_id uuid, key_id text, proven_hash text, reason text,
+      restock boolean, changed_by jsonb`)}, judged AS (
+    SELECT i.*, r.lumis_spent, CASE
+        WHEN i.stored IS NOT NULL THEN 'stored'
         WHEN i.merchant_id IS NOT NULL
           AND NOT lumis.merchant_may_act(i.merchant_id, i.key_id, i.proven_hash) THEN 'unauthorized'
         WHEN r.redemption_id IS NULL
@@ -59,22 +55,23 @@ const REVERSE = prepared(
       END AS refusal
     FROM input i
     LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
-    WHERE i.stored IS NULL
-  ), first AS MATERIALIZED (     -- of several in one batch, one wins
-    SELECT DISTINCT ON (j.redemption_id) j.* FROM judged j WHERE j.refusal IS NULL
-    ORDER BY j.redemption_id, j.ord
+  ), ranked AS MATERIALIZED (    -- of several in one batch, one wins
+    SELECT j.*, j.refusal IS NULL AND row_number()
+        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
+    FROM judged j
   ), closed AS MATERIALIZED (
-    SELECT clock_timestamp() AS now, lumis.close_redemptions(array_agg(f.redemption_id),
-      'cancelled', array_agg(f.changed_by), array_agg(f.reason), array_agg(f.restock)) AS rows
-    FROM first f HAVING count(*) > 0
-  ), decided AS (
-    SELECT j.ord, j.refusal IS NULL OR j.refusal NOT IN ('unauthorized', 'invalid_request') AS keep,
-      CASE WHEN f.ord IS NOT NULL THEN jsonb_build_object('done', jsonb_build_object(
-        'redemption_id', j.redemption_id, 'redemption_status', 'cancelled',
-        'lumis_refunded', j.lumis_spent, 'restocked', j.restock, 'closed_at', c.now))
-      WHEN j.refusal = 'invalid_request' THEN jsonb_build_object('refused', j.refusal, 'fields',
+    SELECT clock_timestamp() AS now, lumis.close_redemptions(array_agg(k.redemption_id),
+      'cancelled', array_agg(k.changed_by), array_agg(k.reason), array_agg(k.restock)) AS rows
+    FROM ranked k WHERE k.wins HAVING count(*) > 0
+  ), decided AS MATERIALIZED (
+    SELECT k.*, coalesce(k.refusal NOT IN ('unauthorized', 'invalid_request'), true) AS keep, CASE
+      WHEN k.wins THEN jsonb_build_object('done', jsonb_build_object(
+        'redemption_id', k.redemption_id, 'redemption_status', 'cancelled',
+        'lumis_refunded', k.lumis_spent, 'restocked', k.restock, 'closed_at', c.now))
+      WHEN k.refusal = 'invalid_request' THEN jsonb_build_object('refused', k.refusal, 'fields',
         jsonb_build_array(jsonb_build_object('field', 'params.redemption_id', 'detail', 'pending')))
-      ELSE jsonb_build_object('refused', coalesce(j.refusal, 'reversed')) END AS answer
-    FROM judged j LEFT JOIN first f USING (ord) LEFT JOIN closed c ON true
+      ELSE jsonb_build_object('refused', coalesce(k.refusal, 'reversed'))
+    END AS answer
+    FROM ranked k LEFT JOIN closed c ON true
   ), ${ANSWER}`,
 );
