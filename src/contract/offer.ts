@@ -4,13 +4,15 @@ import { Closed, Nullable, OneOf, PageQuery, Points, Time, Uuid } from './common
 
 const MINUTES_MAX = 5_256_000; // ten years
 const COUNT_MAX = 2_147_483_647;
+/** Below what the column holds, so that what comes back always has room. */
+const STOCK_MAX = 1_000_000_000;
 
 const EDITABLE = {
   name_friendly: Type.String({ minLength: 1, maxLength: 255 }),
   description: Nullable(Type.String({ maxLength: 5000 })),
   lumis_cost: Points,
   stock_quantity: Nullable(
-    Type.Integer({ minimum: 0, maximum: COUNT_MAX, description: 'what is left; null = unlimited' }),
+    Type.Integer({ minimum: 0, maximum: STOCK_MAX, description: 'what is left; null = unlimited' }),
   ),
   merchant_id: Nullable(Uuid),
   is_active: Type.Boolean(),

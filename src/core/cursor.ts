@@ -1,4 +1,5 @@
 import { Failure } from './failure.ts';
+import { isStorableTime } from './time.ts';
 
 /**
  * Where a list goes on: the sort values of the last row shown. Opaque to callers; bound to the
@@ -35,9 +36,9 @@ export function decodeCursor(
   return position.slice(1).map(String);
 }
 
-/** Shape and value: PostgreSQL would refuse month 13 with an error of its own. */
+/** Shape and value: PostgreSQL would refuse 31 February with an error of its own. */
 function isPlausible(part: CursorPart, value: string): boolean {
-  return SHAPES[part].test(value) && (part !== 'time' || !Number.isNaN(Date.parse(value)));
+  return SHAPES[part].test(value) && (part !== 'time' || isStorableTime(value));
 }
 
 function parse(cursor: string): unknown[] {

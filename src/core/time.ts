@@ -1,12 +1,40 @@
+const EARLIEST = '0001-01-01T00:00:00.000000Z';
+const LATEST = '9999-12-31T23:59:59.999999Z';
+
+/** As PostgreSQL writes it: date, time, fraction, zone; years beyond 9999 and BC do not match. */
+const WRITTEN =
+  /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?([+-]\d\d(?::?\d\d)?)(?::\d\d)?$/;
+
+/** RFC 3339, with the offsets that PostgreSQL knows. */
+const ASKED = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-](0\d|1[0-5]):[0-5]\d)$/i;
+
+/**
+ * Whether a text is a time that can be stored and shown again: RFC 3339, a day that exists, and in
+ * the years 1 to 9999 also as UTC.
+ */
+export function isStorableTime(text: string): boolean {
+  if (!ASKED.test(text)) return false;
+  const day = new Date(`${text.slice(0, 10)}T00:00:00Z`);
+  const moment = new Date(text.toUpperCase());
+  if (Number.isNaN(day.getTime()) || Number.isNaN(moment.getTime())) return false;
+  const isSameDay = day.toISOString().startsWith(text.slice(0, 10));
+  const year = moment.getUTCFullYear();
+  return isSameDay && year >= 1 && year <= 9999;
+}
+
 /**
  * A PostgreSQL timestamptz as text, in whatever zone the session uses, as RFC 3339 in UTC with
  * microseconds. A JavaScript Date would cut the microseconds off, and a cursor made of it would
- * repeat or skip rows.
+ * repeat or skip rows. What RFC 3339 has no words for (infinity, years beyond 9999, BC) becomes its
+ * earliest or latest moment.
  */
 export function isoTime(text: string): string {
-  const [, micros = ''] = /\.(\d+)/.exec(text) ?? [];
-  const zone = /[+-]\d\d(:?\d\d)?(:\d\d)?$|Z$/.exec(text)?.[0] ?? 'Z';
-  const seconds = text.slice(0, 19).replace(' ', 'T');
-  const offset = zone.length === 3 ? `${zone}:00` : zone.slice(0, 6);
-  return `${new Date(seconds + offset).toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
+  const [, date, time, micros = '', zone = ''] = WRITTEN.exec(text) ?? [];
+  const offset = zone.length === 3 ? `${zone}:00` : zone;
+  const moment = new Date(`${date}T${time}${offset}`);
+  if (Number.isNaN(moment.getTime()) || moment.getUTCFullYear() > 9999) {
+    return text.startsWith('-') || text.endsWith('BC') ? EARLIEST : LATEST;
+  }
+  if (moment.getUTCFullYear() < 1) return EARLIEST;
+  return `${moment.toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
 }

@@ -52,7 +52,10 @@ export function toFailure(error: unknown): Failure {
   }
   const fault = CONSTRAINTS[constraint];
   if (fault) return new Failure('invalid_request', { ...cause, fields: [fault] });
-  if (/^22/.test(code)) return new Failure('invalid_request', cause);
+  if (/^22/.test(code)) {
+    const fields = [{ field: 'request', detail: 'value' }];
+    return new Failure('invalid_request', { ...cause, fields });
+  }
   if (code === 'LM003') return new Failure('insufficient_points', cause);
   return new Failure('internal', cause);
 }

@@ -79,6 +79,10 @@ const es: Words = {
     media_type: 'el contenido debe ser application/json',
     too_large: 'el contenido pasa de 32 kB',
     json: 'el contenido no es JSON válido',
+    path: 'la dirección no se puede leer',
+    request: 'no se puede leer',
+    number: 'no es un número que se pueda guardar',
+    value: 'tiene un valor que no se puede guardar',
     pending: 'el canje está pendiente; cancélalo en vez de revertirlo',
   },
 };
@@ -154,6 +158,10 @@ const en: Words = {
     media_type: 'the content must be application/json',
     too_large: 'the content exceeds 32 kB',
     json: 'the content is not valid JSON',
+    path: 'the address cannot be read',
+    request: 'cannot be read',
+    number: 'is not a number that can be stored',
+    value: 'has a value that cannot be stored',
     pending: 'the redemption is pending; cancel it instead of reversing it',
   },
 };

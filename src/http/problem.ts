@@ -27,13 +27,15 @@ const localize = ajvI18n as unknown as Record<Locale, (validation: object) => vo
 
 const FIELD_FAULTS_MAX = 20;
 
-/** Faults that the HTTP layer finds by itself: their own status, and what to say of the content. */
-const TRANSPORT: Record<string, { status: number; detail: string }> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: { status: 413, detail: 'too_large' },
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: { status: 415, detail: 'media_type' },
-  FST_ERR_CTP_EMPTY_JSON_BODY: { status: 400, detail: 'json' },
-  FST_ERR_CTP_INVALID_JSON_BODY: { status: 400, detail: 'json' },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { status: 400, detail: 'json' },
+/** Faults that the HTTP layer finds by itself: their own status, where, and what to say of it. */
+const TRANSPORT: Record<string, { status: number; field: string; detail: string }> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: { status: 413, field: 'body', detail: 'too_large' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { status: 415, field: 'body', detail: 'media_type' },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { status: 400, field: 'body', detail: 'json' },
+  FST_ERR_CTP_INVALID_JSON_BODY: { status: 400, field: 'body', detail: 'json' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { status: 400, field: 'body', detail: 'json' },
+  FST_ERR_MAX_PARAM_LENGTH: { status: 414, field: 'path', detail: 'path' },
+  FST_ERR_BAD_URL: { status: 400, field: 'path', detail: 'path' },
 };
 
 /** Answers an error as RFC 9457 says, in the caller's language. What is not a Failure is internal. */
@@ -86,11 +88,12 @@ function asFailure(error: FastifyError, locale: Locale): { failure: Failure; sta
   }
   const transport = TRANSPORT[error.code];
   if (transport) {
-    const fields = [{ field: 'body', detail: transport.detail }];
-    return of(new Failure('invalid_request', { ...cause, fields }), transport.status);
+    const { status, ...field } = transport;
+    return of(new Failure('invalid_request', { ...cause, fields: [field] }), status);
   }
   if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
-    return of(new Failure('invalid_request', cause), error.statusCode);
+    const fields = [{ field: 'request', detail: 'request' }];
+    return of(new Failure('invalid_request', { ...cause, fields }), error.statusCode);
   }
   return of(new Failure('internal', cause));
 }

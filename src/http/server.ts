@@ -7,9 +7,11 @@ import addFormats from 'ajv-formats';
 import Fastify, { type FastifyRequest, LogController } from 'fastify';
 import { Failure } from '../core/failure.ts';
 import { uuidV7 } from '../core/ids.ts';
+import { isStorableTime } from '../core/time.ts';
 import { createProver } from '../merchants/proof.ts';
 import type { App, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
 import { createGate } from './auth.ts';
+import { DOCS_CSP, securityHeaders } from './headers.ts';
 import { openLimits } from './limits.ts';
 import { httpMetrics } from './metrics.ts';
 import { problemOf, sendProblem } from './problem.ts';
@@ -28,6 +30,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 export async function buildServer(options: ServerOptions): Promise<App> {
   const { config, db, log } = options;
   const limits = await openLimits(config.rateLimits, config.redisUrl, log);
+  const setSecurityHeaders = securityHeaders(config.publicUrl.startsWith('https:'));
   const app = Fastify({
     loggerInstance: log,
     bodyLimit: BODY_BYTES_MAX,
@@ -39,7 +42,10 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler: answerUnreadable,
-    frameworkErrors: sendProblem,
+    frameworkErrors: (error, request, reply) => {
+      setSecurityHeaders(request, reply); // no hook runs for a URL that cannot be read
+      sendProblem(error, request, reply);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 
   setValidators(app);
@@ -51,7 +57,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   app.addHook('onRoute', ({ method, url, config }) => {
     for (const one of [method].flat()) table.push({ method: one, url, audience: config?.audience });
   });
-  addSecurityHeaders(app, config.publicUrl.startsWith('https:'));
+  app.addHook('onRequest', async (request, reply) => setSecurityHeaders(request, reply));
   httpMetrics(app, options.metrics);
   app.addHook('onClose', () => limits.close());
   const verify = createTokenVerifier({
@@ -89,43 +95,28 @@ function setValidators(app: App): void {
   const reading = addFormats.default(
     new Ajv({ allErrors: true, useDefaults: true, coerceTypes: true }),
   );
-  for (const ajv of [strict, reading]) ajv.addVocabulary(['example']);
+  for (const ajv of [strict, reading]) {
+    ajv.addFormat('date-time', { type: 'string', validate: isStorableTime });
+  }
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? strict : reading).compile(schema),
   );
 }
 
-const NOWHERE_ELSE = "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const PAGE_CSP = `default-src 'none'; style-src 'self'; img-src 'self'; ${NOWHERE_ELSE}`;
-const DOCS_CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; " +
-  `img-src 'self' data:; connect-src 'self'; ${NOWHERE_ELSE}`;
-
-function addSecurityHeaders(app: App, isHttps: boolean): void {
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'x-request-id': request.id,
-      'content-security-policy': PAGE_CSP,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cross-origin-opener-policy': 'same-origin',
-      'x-frame-options': 'DENY',
-      ...(isHttps ? { 'strict-transport-security': 'max-age=31536000' } : {}),
-    });
-    // what belongs to somebody is nobody else's to keep
-    if (request.headers.authorization) reply.header('cache-control', 'private, no-store');
-  });
-}
-
-/** NUL and half surrogate pairs are legal JSON that PostgreSQL cannot store. */
+/**
+ * NUL and half surrogate pairs are legal JSON that PostgreSQL cannot store, and `limit=1e309` is
+ * read as an infinite number.
+ */
 async function refuseUnstorable(request: FastifyRequest): Promise<void> {
   const parts = { body: request.body, query: request.query, params: request.params };
   for (const [place, part] of Object.entries(parts)) {
     for (const [name, value] of Object.entries(part ?? {})) {
+      const field = `${place}.${name}`;
       if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) {
-        throw new Failure('invalid_request', {
-          fields: [{ field: `${place}.${name}`, detail: 'text' }],
-        });
+        throw new Failure('invalid_request', { fields: [{ field, detail: 'text' }] });
+      }
+      if (typeof value === 'number' && !Number.isFinite(value)) {
+        throw new Failure('invalid_request', { fields: [{ field, detail: 'number' }] });
       }
     }
   }
