@@ -26,9 +26,10 @@ export async function cancel(db: Database, rows: readonly Cancel[]): Promise<Ans
   const results = await db.transaction([
     claimKeys(rows),
     lockRedemptions(ids),
-    expireDue(ids, null),
     lockMembersOf(ids),
     lockOffersOf(ids),
+    // after all locks: it takes the members and offers of the due ones alone
+    expireDue(ids, null),
     CANCEL(batch(rows)),
   ]);
   return answersOf<Cancelled>(results[5]) as Answer<Cancelled>[];
