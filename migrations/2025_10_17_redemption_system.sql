@@ -40,6 +40,12 @@ BEGIN
             current_setting('server_version') USING ERRCODE = 'LM010';
     END IF;
 
+    IF getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'this database has the encoding %; names and reasons need UTF8',
+            getdatabaseencoding() USING ERRCODE = 'LM010',
+            HINT = 'Nothing was changed. CREATE DATABASE ... TEMPLATE template0 ENCODING ''UTF8'';';
+    END IF;
+
     SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY 1) INTO obstacle
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -460,7 +466,7 @@ BEGIN
     -- order. Arrays of one length; `by` NULL leaves changed_by alone, so that the audit names the
     -- session's user. Returns how many it ended.
     CREATE FUNCTION lumis.close_redemptions(
-        ids uuid[], status text, by jsonb[], reasons text[], restock boolean[]
+        ids uuid[], status text, at timestamptz, by jsonb[], reasons text[], restock boolean[]
     ) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
@@ -468,7 +474,7 @@ BEGIN
     BEGIN
         WITH closed AS (
             UPDATE rewards.user_redemptions r
-            SET redemption_status = status, closed_at = clock_timestamp(),
+            SET redemption_status = status, closed_at = at,
                 cancellation_reason = i.reason, changed_by = coalesce(i.by, r.changed_by)
             FROM unnest(ids, by, reasons, restock) AS i(redemption_id, by, reason, restock)
             WHERE r.redemption_id = i.redemption_id
@@ -530,7 +536,7 @@ BEGIN
         PERFORM FROM rewards.redemption_offers o WHERE o.offer_id IN
             (SELECT r.offer_id FROM rewards.user_redemptions r WHERE r.redemption_id = ANY (due))
             ORDER BY o.offer_id FOR NO KEY UPDATE;
-        RETURN lumis.close_redemptions(due, 'expired', array_fill(by, ARRAY[cardinality(due)]),
+        RETURN lumis.close_redemptions(due, 'expired', clock_timestamp(), array_fill(by, ARRAY[cardinality(due)]),
             NULL, array_fill(true, ARRAY[cardinality(due)]));
     END $$;
 
@@ -547,7 +553,7 @@ BEGIN
     END $$;
 
     -- They trust their caller's decision, so nobody calls them by default.
-    REVOKE ALL ON FUNCTION lumis.close_redemptions(uuid[], text, jsonb[], text[], boolean[]),
+    REVOKE ALL ON FUNCTION lumis.close_redemptions(uuid[], text, timestamptz, jsonb[], text[], boolean[]),
         lumis.expire_redemptions(uuid[], jsonb) FROM PUBLIC;
 
     ------------------------------------------------------------------------------------------

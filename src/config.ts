@@ -58,7 +58,10 @@ const SECRET_BYTES_MIN = 32;
 type Environment = Record<string, string | undefined>;
 
 /** Reads the configuration. Throws ConfigFault with everything that is missing or wrong. */
-export function readConfig(environment: Environment = process.env): Config {
+export function readConfig(
+  environment: Environment = process.env,
+  purpose: 'serve' | 'command' = 'serve',
+): Config {
   const faults: string[] = [];
   const read = reader(environment, faults);
   const databaseUrl = read.url('DATABASE_URL', ['postgres:', 'postgresql:']);
@@ -66,7 +69,9 @@ export function readConfig(environment: Environment = process.env): Config {
   const host = read.text('HOST') ?? '127.0.0.1';
   const jwtSecret = read.text('JWT_SECRET');
   const jwksUrl = read.url('JWKS_URL', ['https:', 'http:']);
-  faults.push(...secretFaults(jwtSecret, databaseUrl !== undefined && jwksUrl === undefined));
+  // commands beside the server sign and verify nothing
+  const signs = purpose === 'serve' && databaseUrl !== undefined && jwksUrl === undefined;
+  faults.push(...secretFaults(jwtSecret, signs));
   const config: Config = {
     databaseUrl,
     databaseDirectUrl: read.url('DATABASE_DIRECT_URL', ['postgres:', 'postgresql:']),

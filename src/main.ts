@@ -84,9 +84,9 @@ export function jobDeps(db: Database, log: Log, metrics?: Metrics) {
     db,
     log,
     count: (job: string, outcome: 'done' | 'failed') => metrics?.jobs.inc({ job, outcome }),
-    violations(counts: Record<string, number>) {
+    violations(counts: Record<string, number>, scope: 'recent' | 'all') {
       for (const [invariant, rows] of Object.entries(counts)) {
-        metrics?.violations.set({ invariant }, rows);
+        metrics?.violations.set({ invariant, scope }, rows);
         if (rows > 0) log.error({ invariant, rows }, 'invariant violated');
       }
     },

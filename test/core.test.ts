@@ -84,7 +84,8 @@ test('a scan is a code, a token, or a landing URL', () => {
   assert.deepEqual(parseScan(` ${token} `), { code: null, token, url: null });
   const url = `https://puntos.example.com/base/r/${token}`;
   assert.deepEqual(parseScan(url), { code: null, token, url });
-  for (const other of [`${url}?x=1`, `${url}/`, `ftp://x/r/${token}`, `javascript:/r/${token}`]) {
+  assert.deepEqual(parseScan(`${url}?lang=en`), { code: null, token, url });
+  for (const other of [`${url}#x`, `${url}/`, `ftp://x/r/${token}`, `javascript:/r/${token}`]) {
     assert.equal(parseScan(other), undefined);
   }
   for (let i = 0; i < 1000; i += 1) assert.match(landingToken(), LANDING_TOKEN);

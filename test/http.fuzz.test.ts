@@ -20,6 +20,7 @@ import {
   type FuzzRequest,
   harvest,
   makeRequest,
+  mutated,
   type Operation,
   operationsOf,
   type Pools,
@@ -31,6 +32,7 @@ import {
 const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 3000);
 const SEED = Number(process.env.FUZZ_SEED ?? randomInt(2 ** 31));
 const BURST = 8;
+const SPOILT_AT_ONCE = 30;
 const MEND_EVERY = 150;
 const HEAP_GROWTH_MAX = 48 * 1024 ** 2;
 const FAULTS_SHOWN = 15;
@@ -244,8 +246,10 @@ function problemFaults(status: number, type: string, body: string): string[] {
   const faults: string[] = [];
   if (!CODES.includes(problem?.code)) faults.push(`unknown code ${problem?.code}`);
   if (problem?.status !== status) faults.push(`says status ${problem?.status}`);
-  const named = Array.isArray(problem?.errors) && problem.errors.every((one: any) => one.field);
-  if (problem?.code === 'invalid_request' && !named) faults.push(`${status} names no field`);
+  // `request` is what is said when nobody knows what was wrong: the schema should have
+  const fields = (problem?.errors ?? []).map((one: any) => one.field);
+  const isVague = fields.length === 0 || (status === 400 && fields.includes('request'));
+  if (problem?.code === 'invalid_request' && isVague) faults.push(`${status} names no field`);
   return faults;
 }
 
@@ -391,9 +395,10 @@ const GARBAGE = [
   ],
 ];
 
-const SILENCE_MS = 2000;
+/** How long the server may say nothing before the connection is given up. */
+const SILENCE_MS = 150;
 
-/** Sends bytes and the end of them, and waits for the close: what came back until then. */
+/** Sends bytes and collects what comes back until the connection closes or falls silent. */
 async function exchange(port: number, text: string): Promise<{ statuses: number[]; told: string }> {
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
@@ -401,39 +406,10 @@ async function exchange(port: number, text: string): Promise<{ statuses: number[
   // a reset is an answer too
   socket.on('error', () => undefined);
   socket.setTimeout(SILENCE_MS, () => socket.destroy());
-  socket.end(Buffer.from(text, 'latin1'));
+  socket.write(Buffer.from(text, 'latin1'));
   await once(socket, 'close');
   const told = Buffer.concat(chunks).toString('latin1');
   return { told, statuses: [...told.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, s]) => Number(s)) };
-}
-
-const INSERTS = [
-  '\r\n',
-  '\r\n\r\n',
-  '\n',
-  '\0',
-  ' ',
-  '0\r\n\r\n',
-  'Transfer-Encoding: chunked\r\n',
-];
-
-/** The text with one to three changes: flipped, cut out, repeated, cut off, or something put in. */
-function mutated(random: Random, text: string): string {
-  let changed = text;
-  for (let i = random.below(3); i >= 0 && changed !== ''; i -= 1) {
-    const at = random.below(changed.length);
-    const [before, piece] = [changed.slice(0, at), changed.slice(at, at + 1 + random.below(40))];
-    const flipped = piece.charCodeAt(0) ^ (1 << random.below(8));
-    const middle = random.pick([
-      String.fromCharCode(flipped) + piece.slice(1),
-      '',
-      piece + piece,
-      piece + String.fromCharCode(random.below(256)).repeat(1 + random.below(20)),
-      random.pick(INSERTS) + piece,
-    ]);
-    changed = before + middle + (random.chance(0.1) ? '' : changed.slice(at + piece.length));
-  }
-  return changed;
 }
 
 /** Right requests, alone and in a row, for `mutated` to spoil. */
@@ -463,9 +439,9 @@ test('bytes that are no request are told 4xx or cut off, and the server goes on'
   const right = await rightTexts(api);
   await api.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = api.app.server.address() as AddressInfo;
-  for (const text of GARBAGE) {
-    const { statuses, told } = await exchange(port, text);
-    const what = JSON.stringify(text.slice(0, 150));
+  const replies = await Promise.all(GARBAGE.map((text) => exchange(port, text)));
+  for (const [i, { statuses, told }] of replies.entries()) {
+    const what = JSON.stringify(GARBAGE[i]?.slice(0, 150));
     assert.ok(
       statuses.every((status) => status >= 400 && status < 500),
       `${what}: ${statuses}`,
@@ -481,8 +457,10 @@ test('bytes that are no request are told 4xx or cut off, and the server goes on'
 
   const random = randomFrom(SEED);
   const counts = new Map<number | string, number>();
-  for (let nth = 0; nth < REQUESTS / 10; nth += BURST) {
-    const spoilt = Array.from({ length: BURST }, () => mutated(random, random.pick(right)));
+  for (let nth = 0; nth < REQUESTS / 10; nth += SPOILT_AT_ONCE) {
+    const spoilt = Array.from({ length: SPOILT_AT_ONCE }, () =>
+      mutated(random, random.pick(right)),
+    );
     const answers = await Promise.all(spoilt.map((text) => exchange(port, text)));
     answers.forEach(({ statuses, told }, i) => {
       const what = `FUZZ_SEED=${SEED} ${JSON.stringify(spoilt[i])}: ${statuses}`;
@@ -497,6 +475,5 @@ test('bytes that are no request are told 4xx or cut off, and the server goes on'
   }
   const spread = [...counts].map(([status, n]) => `${status}: ${n}`).join(', ');
   t.diagnostic(`${GARBAGE.length} kinds of garbage; spoilt requests ${spread}`);
-  const alive = await exchange(port, HEALTHY.replace('healthz', 'readyz'));
-  assert.deepEqual(alive.statuses, [200]);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
 });

@@ -69,7 +69,7 @@ BEGIN
     DROP FUNCTION rewards.update_merchant_stats();
     DROP FUNCTION rewards.audit_redemption_change();
     DROP FUNCTION lumis.expire_redemptions(uuid[], jsonb);
-    DROP FUNCTION lumis.close_redemptions(uuid[], text, jsonb[], text[], boolean[]);
+    DROP FUNCTION lumis.close_redemptions(uuid[], text, timestamptz, jsonb[], text[], boolean[]);
     DROP FUNCTION lumis.merchant_may_act(uuid, text, text);
     DROP FUNCTION lumis.keep_ledger_immutable();
     DROP FUNCTION lumis.apply_ledger_entries();

@@ -19,7 +19,7 @@ export interface Session {
  * there is one, otherwise it is started for as long as the command takes.
  */
 export async function withDatabase<T>(work: (session: Session) => Promise<T>): Promise<T> {
-  const read = readConfig();
+  const read = readConfig(undefined, 'command');
   const { config, cluster } = await openInstallation(read, { exclusive: false });
   const db = openPool({ ...config, databasePoolMax: POOL_MAX }, createLog('silent'));
   try {

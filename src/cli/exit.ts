@@ -51,6 +51,14 @@ function explain(fault: Fault): { text: string; exit: number } {
   ) {
     return unreachable(message || code);
   }
+  if (code === '42P01' || code === '3F000') {
+    const text = 'this database has no redemption system yet; lumis migrate up makes it';
+    return { text, exit: EXIT.configuration };
+  }
+  if (code === '42501') {
+    const text = `${message}; docs/operations.md lists the GRANTs that a role needs`;
+    return { text, exit: EXIT.configuration };
+  }
   if (fault instanceof Failure && fault.code === 'overloaded') {
     return unreachable(fault.cause?.message ?? message);
   }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { createLog } from '../core/log.ts';
 import { jobDeps, jobNames, runJobNow } from '../main.ts';
 import { printTable, withDatabase } from './database.ts';
-import { UsageFault } from './exit.ts';
+import { EXIT, UsageFault } from './exit.ts';
 
 /** `lumis jobs list|run NAME`. */
 export function jobsCommand(program: Command): void {
@@ -24,7 +24,9 @@ export function jobsCommand(program: Command): void {
         if (!jobNames().some((job) => job.name === name)) {
           throw new UsageFault(`there is no job ${name}; lumis jobs list names them`);
         }
-        console.log(JSON.stringify(await runJobNow(name, jobDeps(db, createLog('silent')))));
+        const result = await runJobNow(name, jobDeps(db, createLog('silent')));
+        console.log(JSON.stringify(result));
+        if ('violations' in result && result.violations !== 0) process.exitCode = EXIT.foundWrong;
       }),
     );
 }

@@ -21,7 +21,7 @@ export function tokenCommand(program: Command): void {
         throw new UsageFault('--role knows only admin');
       }
       if (!/^[1-9]\d{0,6}$/.test(options.minutes)) {
-        throw new UsageFault('--minutes must be a whole number above zero');
+        throw new UsageFault('--minutes must be a whole number from 1 to 9999999');
       }
       const config = readConfig();
       const secret = config.jwtSecret ?? localSecret(config.dataDirectory, 'jwt-secret');

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { isStorableTime } from '../core/time.ts';
 import { inspectInvariants } from '../invariants/check.ts';
 import { withDatabase } from './database.ts';
-import { EXIT } from './exit.ts';
+import { EXIT, UsageFault } from './exit.ts';
 
 /** `lumis verify`: all invariants in one snapshot; exit code 1 when one is broken. */
 export function verifyCommand(program: Command): void {
@@ -12,6 +13,9 @@ export function verifyCommand(program: Command): void {
     .option('--json', 'for scripts')
     .action(({ since, json }: { since?: string; json?: boolean }) =>
       withDatabase(async ({ db }) => {
+        if (since !== undefined && !isStorableTime(since)) {
+          throw new UsageFault('--since must be a time such as 2026-03-01T15:00:00Z');
+        }
         const findings = await inspectInvariants(db, since === undefined ? {} : { since });
         const violations = findings.flatMap((finding) => finding.violations);
         if (violations.length > 0) process.exitCode = EXIT.foundWrong;

@@ -29,13 +29,16 @@ function walk(base: string, data: string): string[] {
   const api = `${base}/api/v1`;
   const pick = (path: string) => `node -pe 'JSON.parse(require("fs").readFileSync(0)).${path}'`;
   const bearer = (name: string) => `-H "Authorization: Bearer $${name}"`;
-  const key = '-H "Idempotency-Key: walk-$RANDOM-$RANDOM"';
+  const key = (name: string) => `-H "Idempotency-Key: ${name}"`;
+  const file = (name: string) => `"${data}/${name}"`;
   const json = (body: string) => `-H 'Content-Type: application/json' -d ${body}`;
   const get = (path: string, who: string) => `curl -s "${api}${path}" ${bearer(who)}`;
   const post = (path: string, who: string, ...more: string[]) =>
     ['curl -s -X POST', `"${api}${path}"`, bearer(who), ...more].join(' ');
-  const offer = '"{\\"offer_id\\":\\"$OFFER\\"}" -o redeemed.json; cat redeemed.json; echo';
-  const field = (name: string) => `$(${pick(name)} < redeemed.json)`;
+  const redeemed = file('redeemed.json');
+  const offer = `"{\\\\"offer_id\\\\":\\\\"$OFFER\\\\"}" -o ${redeemed}; cat ${redeemed}; echo`;
+  const regret = `'{"reason":"Se enfrió"}'; echo`;
+  const field = (name: string) => `$(${pick(name)} < ${redeemed})`;
   return [
     'Try it: in a second terminal, in this folder, line by line.',
     'Members 1, 2 and 3 have points; Café Test is a merchant; 100 is the administrator.',
@@ -45,20 +48,20 @@ function walk(base: string, data: string): string[] {
     `${get('/rewards/balance', 'TOKEN')}; echo`,
     `${get('/rewards/offers', 'TOKEN')}; echo`,
     `OFFER=$(${get('/rewards/offers?q=caf%C3%A9', 'TOKEN')} | ${pick('data[0].offer_id')})`,
-    post('/rewards/redemptions', 'TOKEN', key, json(offer)),
+    post('/rewards/redemptions', 'TOKEN', key('walk-$(date +%s)'), json(offer)),
     `ID=${field('redemption_id')}; CODE=${field('redemption_code')}; PAGE=${field('qr_landing_url')}`,
-    `${get('/rewards/redemptions/$ID/qr.png', 'TOKEN')} -o qr.png; ls -l qr.png`,
+    `${get('/rewards/redemptions/$ID/qr.png', 'TOKEN')} -o ${file('qr.png')}; ls -l ${file('qr.png')}`,
     'curl -s "$PAGE" | head -20',
     '',
     '# the merchant looks at the code, hands over, confirms; a second time it is refused',
-    `KEY=$(cat "${data}/demo-merchant-key")`,
+    `KEY=$(cat ${file('demo-merchant-key')})`,
     `${post('/merchant/validate', 'KEY', json('"{\\"code\\":\\"$CODE\\"}"'))}; echo`,
-    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key)}; echo`,
-    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key)}; echo`,
+    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key('$ID-1'))}; echo`,
+    `${post('/merchant/redemptions/$ID/confirm', 'KEY', key('$ID-2'))}; echo`,
     `${get('/merchant/stats', 'KEY')}; echo`,
     '',
     '# and back again: the merchant reverses, the points return; the administrator sees it all',
-    `${post('/merchant/redemptions/$ID/reverse', 'KEY', key, json(`'{"reason":"Se enfrió"}'`))}; echo`,
+    post('/merchant/redemptions/$ID/reverse', 'KEY', key('$ID-3'), json(regret)),
     `${get('/rewards/ledger', 'TOKEN')}; echo`,
     'ADMIN=$(npx lumis token --user 100 --role admin)',
     `${get('/admin/audit?redemption_id=$ID', 'ADMIN')}; echo`,

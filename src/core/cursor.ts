@@ -13,7 +13,9 @@ const SHAPES = {
   time: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/,
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
   number: /^-?\d{1,18}$/,
+  integer: /^-?\d{1,10}$/,
 } as const;
+const INTEGER_MAX = 2_147_483_647;
 export type CursorPart = keyof typeof SHAPES;
 
 /**
@@ -38,7 +40,9 @@ export function decodeCursor(
 
 /** Shape and value: PostgreSQL would refuse 31 February with an error of its own. */
 function isPlausible(part: CursorPart, value: string): boolean {
-  return SHAPES[part].test(value) && (part !== 'time' || isStorableTime(value));
+  if (!SHAPES[part].test(value)) return false;
+  if (part === 'integer') return Math.abs(Number(value)) <= INTEGER_MAX;
+  return part !== 'time' || isStorableTime(value);
 }
 
 function parse(cursor: string): unknown[] {

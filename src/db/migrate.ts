@@ -125,11 +125,15 @@ async function withClient<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({ connectionString: url, application_name: 'lumis migrate' });
-  client.on('notice', ({ message }) => notice?.(message ?? ''));
+  // told when they have become true: what fails is undone, and so is what it said
+  const said: string[] = [];
+  client.on('notice', ({ message }) => said.push(message ?? ''));
   client.on('error', () => undefined); // the statement under way reports it
   await client.connect();
   try {
-    return await work(client);
+    const result = await work(client);
+    for (const message of said) notice?.(message);
+    return result;
   } finally {
     await client.end().catch(() => undefined);
   }

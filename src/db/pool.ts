@@ -90,9 +90,13 @@ export function openDatabase(options: DatabaseOptions): Database {
 async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
   const client = await pool.connect();
   let inDoubt: Error | undefined;
-  // A standby that did not confirm: the commit is here but not where it was promised to be.
+  // A warning at the commit itself: a standby did not confirm, so the commit is here but not where
+  // it was promised to be.
+  let isCommitting = steps.length === 0;
   const onNotice = (notice: { code?: string | undefined }) => {
-    if (notice.code?.startsWith('01')) inDoubt = new Error('commit is not replicated');
+    if (isCommitting && notice.code?.startsWith('01')) {
+      inDoubt = new Error('commit is not replicated');
+    }
   };
   client.on('notice', onNotice);
   const sent = [
@@ -100,6 +104,12 @@ async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
     ...steps.map((step) => client.query(step)),
     client.query('COMMIT'),
   ];
+  sent.at(-2)?.then(
+    () => {
+      isCommitting = true;
+    },
+    () => undefined,
+  );
   const results = await Promise.allSettled(sent);
   client.off('notice', onNotice);
   // an error makes every later statement fail too, and COMMIT roll back: the first one tells

@@ -7,7 +7,7 @@ export interface Metrics {
   registry: Registry;
   requests: Histogram<'method' | 'route' | 'status'>;
   outcomes: Counter<'verb' | 'outcome'>;
-  violations: Gauge<'invariant'>;
+  violations: Gauge<'invariant' | 'scope'>;
   jobs: Counter<'job' | 'outcome'>;
 }
 
@@ -43,8 +43,8 @@ export function createMetrics(db: Database): Metrics {
     }),
     violations: new Gauge({
       name: 'lumis_invariant_violations',
-      help: 'rows that break an invariant, as the last check found them; 0 is right',
-      labelNames: ['invariant'],
+      help: 'rows that break an invariant, as the last check of recent or of all rows found them; 0 is right',
+      labelNames: ['invariant', 'scope'],
       registers,
     }),
     jobs: new Counter({

@@ -6,9 +6,12 @@ interface Words {
   titles: Record<FailureCode, string>;
   details: Record<FailureCode, string>;
   fields: Record<string, string>;
+  /** added for a merchant who stands before the member with a code that is good for nothing */
+  doNotHandOver: string;
 }
 
 const es: Words = {
+  doNotHandOver: 'No entregues.',
   titles: {
     insufficient_points: 'Lümis insuficientes',
     offer_inactive: 'Oferta inactiva',
@@ -38,7 +41,7 @@ const es: Words = {
     internal: 'Error interno',
   },
   details: {
-    insufficient_points: 'No te alcanzan los Lümis para esta oferta.',
+    insufficient_points: 'No alcanzan los Lümis.',
     offer_inactive: 'Esta oferta no está activa.',
     offer_not_started: 'Esta oferta todavía no empieza.',
     offer_ended: 'Esta oferta ya terminó.',
@@ -46,10 +49,10 @@ const es: Words = {
     limit_member: 'Ya canjeaste esta oferta el máximo de veces permitido por persona.',
     limit_period: 'Se alcanzó el máximo de canjes de este período.',
     outside_hours: 'Esta oferta no se puede usar a esta hora.',
-    already_redeemed: 'Este código ya se usó. No entregues de nuevo.',
-    expired: 'Este código venció. No entregues.',
-    cancelled: 'Este canje se canceló. No entregues.',
-    reversed: 'Este canje se revirtió. No entregues.',
+    already_redeemed: 'Este código ya se usó.',
+    expired: 'Este código venció.',
+    cancelled: 'Este canje se canceló.',
+    reversed: 'Este canje se revirtió.',
     unknown_code: 'No conocemos este código. Revísalo y vuelve a intentarlo.',
     wrong_branch: 'Este código vale en otra sucursal.',
     not_pending: 'El canje ya no está pendiente.',
@@ -57,7 +60,7 @@ const es: Words = {
     invalid_request: 'La solicitud tiene datos que faltan o no son válidos; mira «errors».',
     unauthorized: 'Falta una credencial válida. Inicia sesión o revisa tu clave.',
     forbidden: 'Esta credencial no permite hacer esto.',
-    not_found: 'No existe, o no es tuyo.',
+    not_found: 'Aquí no hay nada con esa dirección, o no es tuyo.',
     idempotency_key_missing:
       'Esta operación necesita la cabecera Idempotency-Key: una clave nueva por operación, la misma al repetirla.',
     idempotency_key_reused: 'Esta Idempotency-Key ya se usó para otra solicitud; usa una nueva.',
@@ -69,6 +72,11 @@ const es: Words = {
     internal: 'Algo falló de nuestro lado. Si se repite, dinos el request_id.',
   },
   fields: {
+    uuid: 'debe ser un UUID',
+    unknown_field: 'es un campo desconocido',
+    not_zero: 'no puede ser cero',
+    blank: 'no puede estar en blanco',
+    enum: 'debe ser uno de:',
     cursor: 'no es un cursor de esta lista',
     name_taken: 'ya existe un comercio con este nombre',
     unknown_merchant: 'este comercio no existe',
@@ -88,6 +96,7 @@ const es: Words = {
 };
 
 const en: Words = {
+  doNotHandOver: 'Do not hand over.',
   titles: {
     insufficient_points: 'Not enough Lümis',
     offer_inactive: 'Offer inactive',
@@ -117,7 +126,7 @@ const en: Words = {
     internal: 'Internal error',
   },
   details: {
-    insufficient_points: 'You do not have enough Lümis for this offer.',
+    insufficient_points: 'There are not enough Lümis.',
     offer_inactive: 'This offer is not active.',
     offer_not_started: 'This offer has not started yet.',
     offer_ended: 'This offer has ended.',
@@ -125,10 +134,10 @@ const en: Words = {
     limit_member: 'You have redeemed this offer as often as one person may.',
     limit_period: 'The most redemptions of this period has been reached.',
     outside_hours: 'This offer cannot be used at this hour.',
-    already_redeemed: 'This code has been used. Do not hand over again.',
-    expired: 'This code has expired. Do not hand over.',
-    cancelled: 'This redemption was cancelled. Do not hand over.',
-    reversed: 'This redemption was reversed. Do not hand over.',
+    already_redeemed: 'This code has been used.',
+    expired: 'This code has expired.',
+    cancelled: 'This redemption was cancelled.',
+    reversed: 'This redemption was reversed.',
     unknown_code: 'We do not know this code. Check it and try again.',
     wrong_branch: 'This code is for another branch.',
     not_pending: 'The redemption is no longer pending.',
@@ -136,7 +145,7 @@ const en: Words = {
     invalid_request: 'The request has missing or invalid data; see "errors".',
     unauthorized: 'A valid credential is missing. Sign in, or check your key.',
     forbidden: 'This credential does not allow that.',
-    not_found: 'It does not exist, or it is not yours.',
+    not_found: 'There is nothing at this address, or it is not yours.',
     idempotency_key_missing:
       'This operation needs the header Idempotency-Key: a new key per operation, the same one when you repeat it.',
     idempotency_key_reused: 'This Idempotency-Key was used for another request; use a new one.',
@@ -148,6 +157,11 @@ const en: Words = {
     internal: 'Something failed on our side. If it happens again, tell us the request_id.',
   },
   fields: {
+    uuid: 'must be a UUID',
+    unknown_field: 'is an unknown field',
+    not_zero: 'must not be zero',
+    blank: 'must not be blank',
+    enum: 'must be one of:',
     cursor: 'is not a cursor of this list',
     name_taken: 'a merchant of this name exists',
     unknown_merchant: 'there is no such merchant',

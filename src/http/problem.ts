@@ -2,6 +2,7 @@ import ajvI18n from 'ajv-i18n';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Problem } from '../contract/common.ts';
 import { Failure, type FailureCode, type FieldFault, REFUSALS } from '../core/failure.ts';
+import type { Audience } from './auth.ts';
 import { type Locale, localeOf } from './locale.ts';
 import { WORDS } from './problem-words.ts';
 
@@ -50,17 +51,21 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     .header('content-language', locale)
     .header('cache-control', 'no-store')
     .type('application/problem+json')
-    .send(problemOf(failure, status, request.id, locale));
+    .send(problemOf(failure, status, request.id, locale, request.routeOptions?.config?.audience));
 }
 
-/** The body of a problem. */
+const DEAD_CODES = new Set<FailureCode>(['already_redeemed', 'expired', 'cancelled', 'reversed']);
+
+/** The body of a problem; a merchant is also told not to hand over. */
 export function problemOf(
   failure: Failure,
   status: number,
   requestId: string,
   locale: Locale,
+  audience?: Audience,
 ): Problem {
   const words = WORDS[locale];
+  const stops = audience === 'merchant' && DEAD_CODES.has(failure.code);
   const errors = failure.fields.slice(0, FIELD_FAULTS_MAX).map(({ field, detail }) => ({
     field,
     detail: words.fields[detail] ?? detail,
@@ -69,7 +74,7 @@ export function problemOf(
     type: `urn:lumis:problem:${failure.code}`,
     title: words.titles[failure.code],
     status,
-    detail: words.details[failure.code],
+    detail: words.details[failure.code] + (stops ? ` ${words.doNotHandOver}` : ''),
     code: failure.code,
     request_id: requestId,
     ...(errors.length > 0 ? { errors } : {}),
@@ -83,7 +88,7 @@ function asFailure(error: FastifyError, locale: Locale): { failure: Failure; sta
   if (error instanceof Failure) return of(error);
   if (error.validation) {
     localize[locale](error.validation);
-    const fields = faultsOf(error.validation, error.validationContext ?? 'body');
+    const fields = faultsOf(error.validation, error.validationContext ?? 'body', locale);
     return of(new Failure('invalid_request', { ...cause, fields }));
   }
   const transport = TRANSPORT[error.code];
@@ -98,15 +103,32 @@ function asFailure(error: FastifyError, locale: Locale): { failure: Failure; sta
   return of(new Failure('internal', cause));
 }
 
-/** Each fault with the path of its field: `body.offer_id`. */
+/** What the validator's own messages say badly: keywords with a sentence of ours. */
+function detailOf(keyword: string, params: Record<string, unknown>, locale: Locale): string | null {
+  if (keyword === 'enum') {
+    return `${WORDS[locale].fields.enum} ${(params.allowedValues as unknown[]).join(', ')}`;
+  }
+  if (keyword === 'pattern' && String(params.pattern).startsWith('^[0-9a-fA-F]{8}')) return 'uuid';
+  if (keyword === 'pattern' && params.pattern === '\\S') return 'blank';
+  if (keyword === 'additionalProperties') return 'unknown_field';
+  return keyword === 'not' ? 'not_zero' : null;
+}
+
+/** Each fault with the path of its field: `body.offer_id`. One for a value that may also be null. */
 function faultsOf(
   validation: NonNullable<FastifyError['validation']>,
   context: string,
+  locale: Locale,
 ): FieldFault[] {
   const place = context === 'querystring' ? 'query' : context;
-  return validation.map(({ instancePath, params, message }) => {
+  const isNoise = ({ keyword, params }: { keyword: string; params: object }) =>
+    keyword === 'anyOf' || (keyword === 'type' && (params as { type?: string }).type === 'null');
+  const telling = validation.filter((fault) => !isNoise(fault));
+  return (telling.length > 0 ? telling : validation).map((fault) => {
+    const { instancePath, params, message = '', keyword } = fault;
     const { missingProperty, additionalProperty } = params as Record<string, string | undefined>;
     const path = [...instancePath.split('/').slice(1), missingProperty ?? additionalProperty];
-    return { field: [place, ...path.filter(Boolean)].join('.'), detail: message ?? '' };
+    const detail = detailOf(keyword, params, locale) ?? message;
+    return { field: [place, ...path.filter(Boolean)].join('.'), detail };
   });
 }

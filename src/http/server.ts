@@ -54,7 +54,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   app.setNotFoundHandler((request, reply) => sendProblem(new Failure('not_found'), request, reply));
   const table: RouteEntry[] = [];
   app.decorate('routeTable', table);
-  app.addHook('onRoute', ({ method, url, config }) => {
+  app.addHook('onRoute', ({ method, url, config, schema }) => {
+    if (schema) Object.assign(schema, { operationId: operationId([method].flat()[0] ?? '', url) });
     for (const one of [method].flat()) table.push({ method: one, url, audience: config?.audience });
   });
   app.addHook('onRequest', async (request, reply) => setSecurityHeaders(request, reply));
@@ -74,8 +75,12 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'date'],
     maxAge: 600,
   });
-  await app.register(swagger, openApi(options.version, config.publicUrl));
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP });
+  await app.register(swagger, openApi(options.version));
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: DOCS_CSP,
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
+  });
   const deps: RouteDeps = { ...options, limits };
   await app.register(async (scope) => {
     publicRoutes(scope as unknown as App, deps);
@@ -143,17 +148,38 @@ function answerUnreadable(
   );
 }
 
-function openApi(version: string, publicUrl: string) {
+/** GET /api/v1/rewards/offers/:offer_id is getRewardsOffersByOfferId. */
+function operationId(method: string, url: string): string {
+  const parts = url
+    .replace('/api/v1', '')
+    .replace(/:/g, 'by_')
+    .split(/[^A-Za-z0-9]+/);
+  const words = parts.filter(Boolean).map((part) => part[0]?.toUpperCase() + part.slice(1));
+  return method.toLowerCase() + words.join('');
+}
+
+/** The header is checked by hand, with a code of its own; in the document it is required. */
+function requireKey<S extends object, U>({ schema, url }: { schema: S; url: U }) {
+  const { headers } = schema as { headers?: { properties?: object } };
+  if (!headers?.properties || !('idempotency-key' in headers.properties)) return { schema, url };
+  return { schema: { ...schema, headers: { ...headers, required: ['idempotency-key'] } }, url };
+}
+
+function openApi(version: string) {
   return {
+    transform: requireKey,
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'Lümis',
         version,
-        description: 'Redemption engine for loyalty points: spend, scan, confirm.',
+        description:
+          'Redemption engine for loyalty points: spend, scan, confirm. Members and administrators ' +
+          'send a signed token (`npx lumis token --user 1 [--role admin]` makes one), merchants ' +
+          'their key. Problems are RFC 9457, in Spanish or English.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: publicUrl }],
+      servers: [{ url: '/' }],
       components: {
         securitySchemes: {
           member: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'JWT' },

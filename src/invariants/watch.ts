@@ -22,13 +22,14 @@ const SET_MARK = prepared(
 export async function watchInvariants(
   db: Database,
   scope: 'recent' | 'all',
-  report: (counts: Record<string, number>) => void,
+  report: (counts: Record<string, number>, scope: 'recent' | 'all') => void,
 ): Promise<{ violations: number; first?: object[] }> {
   const [{ now, since }] = (await db.query(MARK())) as [{ now: string; since: string | null }];
-  const limit = scope === 'recent' && since ? { since } : {};
+  const limit: { since?: string } = scope === 'recent' && since ? { since } : {};
   const findings = await inspectInvariants(db, limit);
   report(
     Object.fromEntries(findings.map((found) => [found.invariant.id, found.violations.length])),
+    limit.since === undefined ? 'all' : 'recent',
   );
   if (scope === 'recent') await db.query(SET_MARK(now));
   const violations = findings.flatMap((found) => found.violations);

@@ -13,7 +13,7 @@ export interface JobDeps {
   db: Database;
   log: Log;
   count: (job: string, outcome: 'done' | 'failed') => void;
-  violations: (counts: Record<string, number>) => void;
+  violations: (counts: Record<string, number>, scope: 'recent' | 'all') => void;
 }
 
 type Job = (deps: JobDeps, signal?: AbortSignal) => Promise<object>;

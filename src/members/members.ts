@@ -43,7 +43,7 @@ export async function listMembers(
   db: Database,
   filter: { q?: string | undefined; limit: number; cursor?: string | undefined },
 ): Promise<Page<MemberEntry>> {
-  const [id] = decodeCursor('members', ['number'], filter.cursor);
+  const [id] = decodeCursor('members', ['integer'], filter.cursor);
   const pattern = filter.q && `%${filter.q.replace(/[\\%_]/g, '\\$&')}%`;
   const rows = await db.query<MemberEntry>(LIST(pattern ?? null, id, filter.limit + 1));
   return page('members', rows, filter.limit, (row) => [row.user_id]);

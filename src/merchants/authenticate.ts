@@ -49,14 +49,23 @@ export async function requireMayAct(db: Database, by: MerchantCredential): Promi
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** HTTP Basic `merchant_id:key` against `merchants.api_key_hash`. Throws as authenticateKey. */
+/**
+ * HTTP Basic `merchant_id:key`: a merchant key of that merchant, or a key whose bcrypt hash is in
+ * `merchants.api_key_hash`. Throws as authenticateKey.
+ */
 export async function authenticateBasic(
   db: Database,
   { prover, beforeHashing }: Proof,
   merchantId: string,
   secret: string,
 ): Promise<MerchantCredential> {
-  const [row] = UUID.test(merchantId) ? await db.query(HASH(merchantId)) : [];
+  if (!UUID.test(merchantId)) throw new Failure('unauthorized');
+  if (parseMerchantKey(secret)) {
+    const by = await authenticateKey(db, { prover, beforeHashing }, secret);
+    if (by.merchant_id !== merchantId.toLowerCase()) throw new Failure('unauthorized');
+    return by;
+  }
+  const [row] = await db.query(HASH(merchantId));
   if (!row?.api_key_hash || !(await prover.prove(secret, row.api_key_hash, beforeHashing))) {
     throw new Failure('unauthorized');
   }

@@ -49,7 +49,7 @@ const ORDERS = {
     ),
   },
   cost_asc: {
-    parts: ['number', 'uuid'],
+    parts: ['integer', 'uuid'],
     list: prepared(
       'offers.list_cost_asc',
       `${LISTED}
@@ -58,7 +58,7 @@ const ORDERS = {
     ),
   },
   cost_desc: {
-    parts: ['number', 'uuid'],
+    parts: ['integer', 'uuid'],
     list: prepared(
       'offers.list_cost_desc',
       `${LISTED}

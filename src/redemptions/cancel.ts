@@ -52,10 +52,12 @@ const CANCEL = prepared(
     SELECT j.*, j.refusal IS NULL AND row_number()
         OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
     FROM judged j
+  ), clock AS MATERIALIZED (
+    SELECT clock_timestamp() AS now
   ), closed AS MATERIALIZED (
-    SELECT clock_timestamp() AS now, lumis.close_redemptions(array_agg(k.redemption_id),
-      'cancelled', array_agg(k.changed_by), array_agg(k.reason), array_agg(true)) AS rows
-    FROM ranked k WHERE k.wins HAVING count(*) > 0
+    SELECT c.now, lumis.close_redemptions(array_agg(k.redemption_id),
+      'cancelled', c.now, array_agg(k.changed_by), array_agg(k.reason), array_agg(true)) AS rows
+    FROM ranked k CROSS JOIN clock c WHERE k.wins GROUP BY c.now
   ), decided AS MATERIALIZED (
     SELECT k.*, true AS keep, CASE
       WHEN k.wins THEN jsonb_build_object('done', jsonb_build_object(

@@ -46,8 +46,9 @@ export function parseScan(input: string): Scan | undefined {
   const code = parseCode(text);
   if (code) return { code, token: null, url: null };
   if (LANDING_TOKEN.test(text)) return { code: null, token: text, url: null };
-  const [, token] = /^https?:\/\/[^\s?#]+\/r\/([A-Za-z0-9_-]{22})$/i.exec(text) ?? [];
-  if (token && LANDING_TOKEN.test(token)) return { code: null, token, url: text };
+  // the page's own language switch may have put a query behind it
+  const [, url, token] = /^(https?:\/\/[^\s?#]+\/r\/([\w-]{22}))(?:\?[^\s#]*)?$/i.exec(text) ?? [];
+  if (url && token && LANDING_TOKEN.test(token)) return { code: null, token, url };
   return undefined;
 }
 

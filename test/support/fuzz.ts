@@ -161,7 +161,7 @@ function forgedCursor(random: Random, known: readonly unknown[]): string {
 }
 
 /** A value that the schema allows; what exists, where something fitting is known. */
-export function validValue(random: Random, field: Field, pools: Pools): unknown {
+function validValue(random: Random, field: Field, pools: Pools): unknown {
   const { name, schema } = field;
   const known = pools[field.pool];
   if (known && known.length > 0 && random.chance(0.85)) return random.pick(known);
@@ -467,3 +467,32 @@ const BAD_QUERIES = [
   Array.from({ length: 2000 }, (_, i) => `a${i}=1`).join('&'),
   `q=${'(a%2B)%2B'.repeat(20)}`,
 ];
+
+const INSERTS = [
+  '\r\n',
+  '\r\n\r\n',
+  '\n',
+  '\0',
+  ' ',
+  '0\r\n\r\n',
+  'Transfer-Encoding: chunked\r\n',
+];
+
+/** `text` with one to three changes: flipped, cut out, repeated, cut off, or something put in. */
+export function mutated(random: Random, text: string): string {
+  let changed = text;
+  for (let i = random.below(3); i >= 0 && changed !== ''; i -= 1) {
+    const at = random.below(changed.length);
+    const [before, piece] = [changed.slice(0, at), changed.slice(at, at + 1 + random.below(40))];
+    const flipped = piece.charCodeAt(0) ^ (1 << random.below(8));
+    const middle = random.pick([
+      String.fromCharCode(flipped) + piece.slice(1),
+      '',
+      piece + piece,
+      piece + String.fromCharCode(random.below(256)).repeat(1 + random.below(20)),
+      random.pick(INSERTS) + piece,
+    ]);
+    changed = before + middle + (random.chance(0.1) ? '' : changed.slice(at + piece.length));
+  }
+  return changed;
+}

@@ -86,6 +86,7 @@ const TIME = '<time>';
 /** Outcomes that leave the key as free as it was. */
 const NOT_KEPT = ['unauthorized', 'invalid_request'];
 
+type Outcome = { done?: Record<string, unknown>; refused?: string; data?: Record<string, unknown> };
 type Expected = { done: object } | { refused: string; data?: object };
 const refuse = (refused: string, data?: object): Expected => ({ refused, ...(data && { data }) });
 
@@ -98,25 +99,56 @@ export function explain(
   seen: readonly Seen[],
   holds: (world: World) => boolean,
 ): World | undefined {
-  if (seen.length === 0) return holds(world) ? world : undefined;
-  for (const [i, one] of seen.entries()) {
-    const rest = seen.toSpliced(i, 1);
-    for (const next of futures(world, one)) {
-      const found = explain(next, rest, holds);
-      if (found) return found;
+  // most orders of the same few come to the same world: what led nowhere once is left out
+  const tried = new Set<string>();
+  const search = (now: World, left: readonly number[]): World | undefined => {
+    if (left.length === 0) return holds(now) ? now : undefined;
+    const state = `${left} ${stateOf(now)}`;
+    if (tried.has(state)) return undefined;
+    tried.add(state);
+    for (const i of left) {
+      const rest = left.filter((other) => other !== i);
+      for (const next of futures(now, seen[i] as Seen)) {
+        const found = search(next, rest);
+        if (found) return found;
+      }
     }
-  }
-  return undefined;
+    return undefined;
+  };
+  return search(world, [...seen.keys()]);
+}
+
+/** All that decides what can come next; the same for the same world, however it came to be. */
+function stateOf(world: World): string {
+  const entries = [world.balances, world.offers, world.merchants, world.redemptions].map((map) => {
+    return [...map].map((entry) => JSON.stringify(entry)).sort();
+  });
+  const asked = [...world.answers].map(([slot, answer]) => slot + answer.asked).sort();
+  return JSON.stringify([world.adjusted, ...entries, asked]);
+}
+
+/** What is inside a row is replaced, never changed. */
+function copyOf(world: World): World {
+  const rows = <K, V extends object>(map: Map<K, V>) =>
+    new Map([...map].map(([key, value]) => [key, { ...value }] as const));
+  return {
+    ...world,
+    balances: new Map(world.balances),
+    offers: rows(world.offers),
+    merchants: rows(world.merchants),
+    redemptions: rows(world.redemptions),
+    answers: new Map(world.answers),
+  };
 }
 
 /** The worlds after this, as far as its answer fits. */
 function futures(world: World, seen: Seen): World[] {
   if ('act' in seen) return perform(world, seen.act, seen.answer);
-  const next = structuredClone(world);
+  const next = copyOf(world);
   return matches(answerTo(next, seen.ask, seen.answer), seen.answer) ? [next] : [];
 }
 
-/** The model's answer to a request. Changes the world; `actual` lends the id of a new redemption. */
+/** The model's answer to a request. Changes the world; `actual` lends a new redemption's id. */
 export function answerTo(world: World, ask: Ask, actual: unknown): unknown {
   const { verb, actor, key, input } = ask;
   // expiry is booked for whatever is about to be confirmed or cancelled, whoever asks
@@ -192,7 +224,7 @@ function confirm(world: World, { actor, input, credential }: Ask): Expected {
   const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
   r.status = 'confirmed';
   r.confirmed_by = credential?.merchant_id ?? null;
-  r.trail.push(`confirmed ${actor.type} ${actor.id}`);
+  r.trail = [...r.trail, `confirmed ${actor.type} ${actor.id}`];
   const facts = { redemption_id: input.redemption_id, lumis_spent: r.cost, validated_at: TIME };
   return { done: { ...facts, redemption_status: 'confirmed' } };
 }
@@ -279,7 +311,7 @@ function close(
   restock: boolean,
 ): void {
   r.status = action === 'expired' ? 'expired' : 'cancelled';
-  r.trail.push(`${action} ${actor.type} ${actor.id}`);
+  r.trail = [...r.trail, `${action} ${actor.type} ${actor.id}`];
   const forfeited = action === 'expired' && r.on_expiry === 'forfeit';
   if (!forfeited) world.balances.set(r.user_id, balanceOf(world, r.user_id) + r.cost);
   const offer = world.offers.get(r.offer_id) as ModelOffer;
@@ -288,7 +320,7 @@ function close(
 
 function perform(world: World, act: Act, answer: unknown): World[] {
   if (act.act === 'sweep') return sweep(world, act.alone, answer as number);
-  const next = structuredClone(world);
+  const next = copyOf(world);
   if (act.act === 'look') {
     settle(next, act.redemption_id);
     return [next, world];
@@ -314,7 +346,7 @@ function sweep(world: World, alone: boolean, booked: number): World[] {
   return choices
     .filter((ids) => ids.length === booked && (!alone || booked === due.length))
     .map((ids) => {
-      const next = structuredClone(world);
+      const next = copyOf(world);
       for (const id of ids) settle(next, id);
       return next;
     });
@@ -349,22 +381,19 @@ function each<K extends string | number, V>(map: Map<K, V>, show: (key: K, value
   return Object.fromEntries([...map].map(([key, value]) => [key, show(key, value)]));
 }
 
-/** What is expected of a success may leave out what the model cannot know; never of a refusal. */
+/** A success may hold more than the model can know; a refusal's data must be all there is. */
 function matches(expected: unknown, actual: unknown): boolean {
-  const { done, ...refusal } = expected as { done?: Record<string, unknown>; data?: object };
-  const found = actual as { done?: Record<string, unknown>; refused?: string; data?: object };
-  if (done) {
-    return Object.entries(done).every(([name, value]) => isSame(value, found.done?.[name]));
+  const wanted = expected as Outcome;
+  const found = actual as Outcome;
+  if (wanted.done) {
+    const facts = Object.entries(wanted.done);
+    return facts.every(([name, value]) => isSame(value, found.done?.[name]));
   }
-  const { data = {}, ...rest } = found;
-  const { data: known = {}, ...wanted } = refusal;
-  const facts = Object.entries({ ...data, ...known });
+  const { data = {} } = wanted;
+  const names = new Set(Object.keys({ ...data, ...found.data }));
   return (
-    isDeepStrictEqual(rest, wanted) &&
-    Object.keys(known).length === Object.keys(data).length &&
-    facts.every(([name]) =>
-      isSame((known as Record<string, unknown>)[name], (data as Record<string, unknown>)[name]),
-    )
+    found.refused === wanted.refused &&
+    [...names].every((name) => isSame(data[name], found.data?.[name]))
   );
 }
 
