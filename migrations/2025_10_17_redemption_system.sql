@@ -494,7 +494,8 @@ BEGIN
             WHERE c.lumis_refunded > 0
         ), restocked AS (
             UPDATE rewards.redemption_offers o
-            SET stock_quantity = o.stock_quantity + back.units,
+            -- never out of range: one offer's overflow must not stop everybody's expiry
+            SET stock_quantity = least(o.stock_quantity::bigint + back.units, 2147483647)::integer,
                 stock_held = greatest(o.stock_held - back.held, 0)
             FROM (SELECT c.offer_id, count(*)::integer AS held,
                          count(*) FILTER (WHERE c.restock)::integer AS units
