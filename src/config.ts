@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 
 /** Everything the environment says, checked once. This file is its only reader. */
@@ -84,8 +85,12 @@ export function readConfig(
       /\/+$/,
       '',
     ),
-    trustedProxies: read.list('TRUSTED_PROXIES', PROXY, 'addresses or networks: 10.0.0.0/8'),
-    corsOrigins: read.list('CORS_ORIGINS', ORIGIN, 'origins: https://app.example.com'),
+    trustedProxies: read.list('TRUSTED_PROXIES', isNetwork, 'addresses or networks: 10.0.0.0/8'),
+    corsOrigins: read.list(
+      'CORS_ORIGINS',
+      (item) => ORIGIN.test(item),
+      'origins: https://app.example.com',
+    ),
     businessTimeZone: read.timeZone('BUSINESS_TIME_ZONE', 'America/Panama'),
     redemptionTtlMinutes: read.integer('REDEMPTION_TTL_MINUTES', 1440, 1, 5_256_000),
     jwtSecret,
@@ -109,8 +114,15 @@ export function readConfig(
   return config;
 }
 
-const PROXY = /^(loopback|linklocal|uniquelocal|[\da-fA-F:.]*[.:][\da-fA-F:.]*(\/\d{1,3})?)$/;
 const ORIGIN = /^https?:\/\/[^\s/?#]+$/;
+/** An address, a network such as 10.0.0.0/8, or one of the names that stand for several. */
+function isNetwork(item: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(item)) return true;
+  const [address = '', prefix = '0', ...rest] = item.split('/');
+  const bits = isIP(address) === 4 ? 32 : 128;
+  return isIP(address) > 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits && !rest.length;
+}
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 function secretFaults(secret: string | undefined, required: boolean): string[] {
@@ -134,9 +146,9 @@ function reader(environment: Environment, faults: string[]) {
   const text = (name: string) => environment[name]?.trim() || undefined;
   return {
     text,
-    list(name: string, shape: RegExp, example: string): string[] {
+    list(name: string, isOfShape: (item: string) => boolean, example: string): string[] {
       const items = (text(name) ?? '').split(/[\s,]+/).filter(Boolean);
-      const wrong = items.filter((item) => !shape.test(item));
+      const wrong = items.filter((item) => !isOfShape(item));
       if (wrong.length > 0) faults.push(`${name} must list ${example}; not "${wrong.join(' ')}"`);
       return items;
     },

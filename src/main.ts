@@ -37,7 +37,10 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Run
     }
   };
   try {
-    const installation = await openInstallation(config, { exclusive: true });
+    const installation = await openInstallation(config, {
+      exclusive: true,
+      log: (line) => log.warn(line),
+    });
     const { cluster } = installation;
     if (cluster) opened.push(() => cluster.stop());
     const ready = installation.config;

@@ -63,7 +63,7 @@ test('a code is read however it was typed; what is none is unknown, or no text',
   for (const typed of [
     ...[code, code.toLowerCase(), ` ${code}\t\r\n`, code.replaceAll('-', ' '), bare, folded],
     ...[bare.split('').join(' '), folded.toUpperCase().replaceAll('L', 'I'), `LUMS ${folded}`],
-    ...[url, ` ${url.split('/').at(-1)} `],
+    ...[url, `${url}?lang=en`, ` ${url.split('/').at(-1)} `],
   ]) {
     const { status, body } = await api.call(...VALIDATE, { token, body: { code: typed } });
     assert.deepEqual([status, body.redemption_id], [200, redemption_id], typed);

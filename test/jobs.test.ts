@@ -80,7 +80,8 @@ test('events are handed on once, in the order of commits, and none is overtaken'
   const [early, late] = [await connect(), await connect()];
   const insert = (n: number) => `INSERT INTO lumis.events (type, user_id) VALUES ('test', ${n})`;
   const handed: (number | null)[] = [];
-  const step = () => dispatchEvents(db, (event: DomainEvent) => handed.push(event.user_id));
+  const step = (node = 'one') =>
+    dispatchEvents(db, node, (event: DomainEvent) => handed.push(event.user_id));
   await early.query('BEGIN');
   await early.query(insert(1));
   await late.query(insert(2));
@@ -89,11 +90,29 @@ test('events are handed on once, in the order of commits, and none is overtaken'
   await early.query('COMMIT');
   // transactions of other databases count as open too: they may hold both back a while
   await until(async () => {
-    await Promise.all([step(), step(), step()]);
+    await Promise.all([step('one'), step('two'), step('three')]);
     return handed.length >= 2;
   });
   await step();
   assert.deepEqual(handed, [1, 2]);
+});
+
+test('a step that could not be handed on is repeated', async (t) => {
+  const { db } = await database(t);
+  await db.query(sql(`INSERT INTO lumis.events (type) VALUES ('kept')`));
+  const fails = () =>
+    dispatchEvents(db, 'one', () => {
+      throw new Error('the receiver is away');
+    });
+  await until(() =>
+    fails().then(
+      () => false,
+      () => true,
+    ),
+  );
+  const handed: string[] = [];
+  await dispatchEvents(db, 'one', (event) => handed.push(event.type));
+  assert.deepEqual(handed, ['kept']);
 });
 
 test('the dispatcher goes on after the database was restored into a younger server', async (t) => {
@@ -102,7 +121,7 @@ test('the dispatcher goes on after the database was restored into a younger serv
   await db.query(sql(`INSERT INTO lumis.events (type) VALUES ('after the restore')`));
   const handed: string[] = [];
   await until(async () => {
-    await dispatchEvents(db, (event) => handed.push(event.type));
+    await dispatchEvents(db, 'one', (event) => handed.push(event.type));
     return handed.length > 0;
   });
   assert.deepEqual(handed, ['after the restore']);

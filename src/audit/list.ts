@@ -1,11 +1,10 @@
 import type { AuditEntry, AuditQuery } from '../contract/audit.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { planned } from '../db/statement.ts';
 
-const LIST = prepared(
-  'audit.list',
-  `SELECT log_id, redemption_id, action, actor_type, actor_id, host(ip_address) AS ip_address, user_agent,
+const LIST =
+  planned(`SELECT log_id, redemption_id, action, actor_type, actor_id, host(ip_address) AS ip_address, user_agent,
      request_id, metadata, created_at
    FROM rewards.redemption_audit_log
    WHERE ($1::uuid IS NULL OR redemption_id = $1)
@@ -15,8 +14,7 @@ const LIST = prepared(
      AND ($5::timestamptz IS NULL OR created_at >= $5)
      AND ($6::timestamptz IS NULL OR created_at < $6)
      AND ($7::bigint IS NULL OR log_id < $7)
-   ORDER BY log_id DESC LIMIT $8`,
-);
+   ORDER BY log_id DESC LIMIT $8`);
 
 /** The audit log of redemptions, latest first. */
 export async function listAudit(db: Database, filter: AuditQuery): Promise<Page<AuditEntry>> {

@@ -14,7 +14,7 @@ export const EXIT = {
 /** The command was asked for something that cannot be; the message says what can. */
 export class UsageFault extends Error {}
 
-const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ECONNRESET|EAI_AGAIN/;
+const UNREACHABLE = /ECONNREFUSED|ENOTFOUND|ETIMEDOUT|EHOSTUNREACH|ECONNRESET|EAI_AGAIN|EPIPE/;
 
 /** Says what went wrong in words for an operator, and sets the exit code that scripts read. */
 export function endWith(error: unknown): void {

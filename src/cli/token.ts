@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { SignJWT } from 'jose';
-import { readConfig } from '../config.ts';
+import { ConfigFault, readConfig } from '../config.ts';
 import { localSecret } from '../local.ts';
 import { UsageFault } from './exit.ts';
 
@@ -24,6 +24,11 @@ export function tokenCommand(program: Command): void {
         throw new UsageFault('--minutes must be a whole number from 1 to 9999999');
       }
       const config = readConfig();
+      if (config.databaseUrl && !config.jwtSecret) {
+        throw new ConfigFault([
+          'JWT_SECRET is not set: tokens come from whoever holds the JWKS keys',
+        ]);
+      }
       const secret = config.jwtSecret ?? localSecret(config.dataDirectory, 'jwt-secret');
       const { role, name } = options;
       const token = new SignJWT({ ...(role ? { role } : {}), ...(name ? { name } : {}) })

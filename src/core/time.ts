@@ -32,9 +32,12 @@ export function isoTime(text: string): string {
   const [, date, time, micros = '', zone = ''] = WRITTEN.exec(text) ?? [];
   const offset = zone.length === 3 ? `${zone}:00` : zone;
   const moment = new Date(`${date}T${time}${offset}`);
-  if (Number.isNaN(moment.getTime()) || moment.getUTCFullYear() > 9999) {
-    return text.startsWith('-') || text.endsWith('BC') ? EARLIEST : LATEST;
+  if (Number.isNaN(moment.getTime())) {
+    if (text === '-infinity' || text.endsWith(' BC')) return EARLIEST;
+    if (text === 'infinity' || /^\d{5,}-/.test(text)) return LATEST;
+    throw new Error(`not a time as PostgreSQL writes it in ISO style: ${text}`);
   }
+  if (moment.getUTCFullYear() > 9999) return LATEST;
   if (moment.getUTCFullYear() < 1) return EARLIEST;
   return `${moment.toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
 }

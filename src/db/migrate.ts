@@ -53,7 +53,8 @@ export async function migratePlan(url: string): Promise<string[]> {
   return withClient(url, undefined, async (client) => {
     const pending = (await statesOf(client)).filter((state) => state.applied_at === null);
     await client.query('BEGIN');
-    for (const { name } of pending) await apply(client, join(FOLDER, `${name}.sql`));
+    // no second try: within this transaction it could only fail again
+    for (const { name } of pending) await apply(client, join(FOLDER, `${name}.sql`), undefined, 1);
     await client.query('ROLLBACK');
     return pending.map((state) => state.name);
   });
@@ -99,7 +100,12 @@ async function statesOf(client: pg.Client): Promise<MigrationState[]> {
 }
 
 /** Runs a file as psql does, without the lines that are for psql. */
-async function apply(client: pg.Client, file: string, notice?: Notice): Promise<void> {
+async function apply(
+  client: pg.Client,
+  file: string,
+  notice?: Notice,
+  triesMax = LOCK_TRIES_MAX,
+): Promise<void> {
   const sql = (await readFile(file, 'utf8')).replace(/^\\.*$/gm, '');
   for (let tries = 1; ; tries += 1) {
     try {
@@ -107,7 +113,7 @@ async function apply(client: pg.Client, file: string, notice?: Notice): Promise<
       return;
     } catch (error) {
       const { code = '' } = error as pg.DatabaseError;
-      if (code === '55P03' && tries < LOCK_TRIES_MAX) {
+      if (code === '55P03' && tries < triesMax) {
         notice?.(`somebody holds a lock; trying again (${tries} of ${LOCK_TRIES_MAX})`);
         continue;
       }

@@ -37,10 +37,10 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const RETRIES_MAX = 3;
 // For statements by themselves. A transaction sets its own again: behind a transaction pooler the
 // session may be another one by then.
-const SESSION = `SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+const SESSION = `SET datestyle = 'ISO'; SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 // SET LOCAL and not a connection parameter: behind a transaction pooler a session is shared.
-const BEGIN = `BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
+const BEGIN = `BEGIN; SET LOCAL datestyle = 'ISO'; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
   SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 const OID = { int8: 20, numeric: 1700, timestamptz: 1184 } as const;
@@ -99,17 +99,19 @@ async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
     }
   };
   client.on('notice', onNotice);
+  const send = (step: Step, last: boolean) =>
+    new Promise<pg.QueryResult>((resolve, reject) => {
+      // a callback, since a promise would hear of the last step only after the commit's warning
+      void client.query(step, (error: Error | undefined, result: pg.QueryResult) => {
+        isCommitting ||= last;
+        error ? reject(error) : resolve(result);
+      });
+    });
   const sent = [
     client.query(BEGIN),
-    ...steps.map((step) => client.query(step)),
+    ...steps.map((step, i) => send(step, i === steps.length - 1)),
     client.query('COMMIT'),
   ];
-  sent.at(-2)?.then(
-    () => {
-      isCommitting = true;
-    },
-    () => undefined,
-  );
   const results = await Promise.allSettled(sent);
   client.off('notice', onNotice);
   // an error makes every later statement fail too, and COMMIT roll back: the first one tells

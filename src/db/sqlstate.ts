@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { Failure } from '../core/failure.ts';
 
 /** An error as the driver throws it: a server error has a five-character SQLSTATE in `code`. */
@@ -15,8 +16,6 @@ const CONSTRAINTS: Record<string, { field: string; detail: string }> = {
   offers_window_opens_before_it_ends: { field: 'body.valid_to', detail: 'window_order' },
 };
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
-
 /** Serialization failure and deadlock: nothing happened, and trying again is right. */
 export function isRetryable(error: unknown): boolean {
   const code = (error as DriverError).code;
@@ -30,8 +29,8 @@ export function isLockTimeout(error: unknown): boolean {
 
 /** True when the connection is gone or in doubt, so that it must not go back to the pool. */
 export function isConnectionLost(error: unknown): boolean {
-  const code = (error as DriverError).code;
-  return code === undefined || !SQLSTATE.test(code) || /^(08|57P0)/.test(code);
+  // 26000: the server has forgotten a prepared statement that this connection counts on
+  return !(error instanceof pg.DatabaseError) || /^(08|57P0|26000)/.test(error.code ?? '');
 }
 
 /**

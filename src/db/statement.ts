@@ -14,6 +14,14 @@ export function prepared(name: string, text: string): (...values: unknown[]) => 
 }
 
 /**
+ * A statement without a name, planned anew for the parameters of each call: for lists with optional
+ * filters, whose plan for any parameters would be the slowest of all.
+ */
+export function planned(text: string): (...values: unknown[]) => Statement {
+  return prepared('', text);
+}
+
+/**
  * Rows as one JSON parameter, numbered from 0 in `ord`, for `json_to_recordset($1)`: arrays in,
  * one outcome per row out.
  */

@@ -96,6 +96,7 @@ function asFailure(error: FastifyError, locale: Locale): { failure: Failure; sta
     const { status, ...field } = transport;
     return of(new Failure('invalid_request', { ...cause, fields: [field] }), status);
   }
+  if (error.statusCode === 403) return of(new Failure('forbidden', cause));
   if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500) {
     const fields = [{ field: 'request', detail: 'request' }];
     return of(new Failure('invalid_request', { ...cause, fields }), error.statusCode);

@@ -50,6 +50,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
 
   setValidators(app);
   app.removeContentTypeParser('text/plain');
+  acceptEmptyJson(app);
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler((request, reply) => sendProblem(new Failure('not_found'), request, reply));
   const table: RouteEntry[] = [];
@@ -61,6 +62,13 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   app.addHook('onRequest', async (request, reply) => setSecurityHeaders(request, reply));
   httpMetrics(app, options.metrics);
   app.addHook('onClose', () => limits.close());
+  // before the gate: a browser must be able to read a refusal too
+  await app.register(cors, {
+    origin: config.corsOrigins.length > 0 ? config.corsOrigins : false,
+    exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'date'],
+    methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+    maxAge: 600,
+  });
   const verify = createTokenVerifier({
     secret: config.jwtSecret,
     jwksUrl: config.jwksUrl,
@@ -70,11 +78,6 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   app.addHook('onRequest', createGate({ db, verify, prover: createProver(), limits }));
   app.addHook('preHandler', refuseUnstorable);
 
-  await app.register(cors, {
-    origin: config.corsOrigins.length > 0 ? config.corsOrigins : false,
-    exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id', 'date'],
-    maxAge: 600,
-  });
   await app.register(swagger, openApi(options.version));
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -108,6 +111,19 @@ function setValidators(app: App): void {
   );
 }
 
+/** Many clients always say application/json, also where there is nothing to send. */
+function acceptEmptyJson(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser<string>(
+    'application/json',
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body === '') done(null, undefined);
+      else void parse(request, body, done);
+    },
+  );
+}
+
 /**
  * NUL and half surrogate pairs are legal JSON that PostgreSQL cannot store, and `limit=1e309` is
  * read as an infinite number.
@@ -132,7 +148,8 @@ function answerUnreadable(
   error: Error & { code?: string },
   socket: import('node:net').Socket,
 ): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const { _httpMessage: answer } = socket as { _httpMessage?: { headersSent: boolean } };
+  if (error.code === 'ECONNRESET' || !socket.writable || answer?.headersSent) {
     socket.destroy();
     return;
   }
@@ -141,7 +158,9 @@ function answerUnreadable(
     ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
   };
   const [status, words] = statuses[error.code ?? ''] ?? [400, 'Bad Request'];
-  const body = JSON.stringify(problemOf(new Failure('invalid_request'), status, uuidV7(), 'es'));
+  const fields = [{ field: 'request', detail: 'request' }];
+  const failure = new Failure('invalid_request', { fields });
+  const body = JSON.stringify(problemOf(failure, status, uuidV7(), 'es'));
   socket.end(
     `HTTP/1.1 ${status} ${words}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

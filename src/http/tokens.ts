@@ -49,14 +49,20 @@ export function createTokenVerifier(options: TokenOptions): (token: string) => P
       return identityOf(payload);
     } catch (error) {
       // a key server that does not answer is our trouble, not the member's
-      const unreachable = error instanceof errors.JWKSTimeout || isFetchFault(error);
+      const unreachable = isKeyServerFault(error);
       throw new Failure(unreachable ? 'overloaded' : 'unauthorized', { cause: error });
     }
   };
 }
 
-function isFetchFault(error: unknown): boolean {
-  return error instanceof TypeError && error.message.includes('fetch');
+function isKeyServerFault(error: unknown): boolean {
+  return (
+    error instanceof errors.JWKSTimeout ||
+    error instanceof errors.JWKSInvalid ||
+    // what jose throws when the answer is no 200 or no JSON
+    (error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC') ||
+    (error instanceof TypeError && error.message.includes('fetch'))
+  );
 }
 
 function identityOf(payload: JWTPayload): Identity {

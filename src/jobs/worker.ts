@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Logger, run } from 'graphile-worker';
 import { dispatchEvents } from '../events/dispatch.ts';
 import { CRONTAB, type JobDeps, taskList } from './tasks.ts';
@@ -43,6 +44,7 @@ export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
 
 /** Follows the events table and writes what happened to the log. */
 function startDispatcher({ db, log }: JobDeps): Worker {
+  const node = randomUUID();
   let stopped = false;
   let wake = () => {};
   const rest = (ms: number) =>
@@ -56,7 +58,7 @@ function startDispatcher({ db, log }: JobDeps): Worker {
   const loop = async () => {
     while (!stopped) {
       try {
-        const { more } = await dispatchEvents(db, (event) => log.info({ event }, event.type));
+        const { more } = await dispatchEvents(db, node, (event) => log.info({ event }, event.type));
         if (!more && !stopped) await rest(TICK_MS);
       } catch (error) {
         // the events are still there; so is the cursor

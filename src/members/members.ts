@@ -1,7 +1,7 @@
 import type { MemberEntry } from '../contract/ledger.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { planned, prepared } from '../db/statement.ts';
 
 /** What a member's token says about them. */
 export interface MemberClaims {
@@ -28,15 +28,13 @@ export async function rememberMember(db: Database, claims: MemberClaims): Promis
   await db.query(REMEMBER(user_id, display_name, email, locale));
 }
 
-const LIST = prepared(
-  'members.list',
-  `SELECT m.user_id, m.display_name, m.email, m.locale, coalesce(b.balance, 0) AS balance,
+const LIST =
+  planned(`SELECT m.user_id, m.display_name, m.email, m.locale, coalesce(b.balance, 0) AS balance,
      m.created_at
    FROM lumis.members m LEFT JOIN lumis.balances b USING (user_id)
    WHERE ($1::text IS NULL OR m.display_name ILIKE $1 OR m.email ILIKE $1)
      AND ($2::integer IS NULL OR m.user_id > $2)
-   ORDER BY m.user_id LIMIT $3`,
-);
+   ORDER BY m.user_id LIMIT $3`);
 
 /** Members we have seen, by id; `q` looks in name and email. */
 export async function listMembers(

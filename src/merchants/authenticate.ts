@@ -13,8 +13,9 @@ export interface Proof {
 
 const KEY = prepared(
   'merchants.key',
-  `SELECT k.merchant_id, k.secret_hash FROM lumis.merchant_keys k
-   WHERE k.key_id = $1 AND k.revoked_at IS NULL`,
+  `SELECT k.merchant_id, k.secret_hash
+   FROM lumis.merchant_keys k JOIN rewards.merchants m USING (merchant_id)
+   WHERE m.is_active AND k.key_id = $1 AND k.revoked_at IS NULL`,
 );
 
 /**

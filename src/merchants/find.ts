@@ -2,16 +2,13 @@ import type { Merchant, MerchantsQuery } from '../contract/merchant.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { planned, prepared } from '../db/statement.ts';
 import { MERCHANT_COLUMNS } from './merchant.ts';
 
-const ALL = prepared(
-  'merchants.all',
-  `SELECT ${MERCHANT_COLUMNS} FROM rewards.merchants m
+const ALL = planned(`SELECT ${MERCHANT_COLUMNS} FROM rewards.merchants m
    WHERE ($1::boolean IS NULL OR m.is_active = $1)
      AND ($2::timestamptz IS NULL OR (m.created_at, m.merchant_id) < ($2::timestamptz, $3::uuid))
-   ORDER BY m.created_at DESC, m.merchant_id DESC LIMIT $4`,
-);
+   ORDER BY m.created_at DESC, m.merchant_id DESC LIMIT $4`);
 
 /** All merchants, newest first. */
 export async function allMerchants(db: Database, filter: MerchantsQuery): Promise<Page<Merchant>> {

@@ -2,7 +2,7 @@ import type { CatalogueOffer, CatalogueQuery, SORTS } from '../contract/offer.ts
 import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { planned, prepared } from '../db/statement.ts';
 
 /**
  * What a member is shown, and whether it can be redeemed: the predicate that the redeem statement
@@ -21,7 +21,8 @@ const SHOWN = `SELECT o.offer_id, o.name_friendly, o.description, o.lumis_cost, 
   LEFT JOIN lumis.balances b ON b.user_id = $1
   CROSS JOIN LATERAL (SELECT o.lumis_cost - floor(coalesce(b.balance, 0)) AS missing) p
   CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
-    o.is_active, o.valid_from, o.valid_to, o.stock_quantity, clock_timestamp()) AS refusal) w
+    o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity,
+    clock_timestamp()) AS refusal) w
   LEFT JOIN LATERAL (
     SELECT o.max_redemptions_per_user - count(*) AS allowance FROM rewards.user_redemptions r
     WHERE r.user_id = $1 AND r.offer_id = o.offer_id
@@ -41,30 +42,21 @@ const LISTED = `${SHOWN}
 const ORDERS = {
   newest: {
     parts: ['time', 'uuid'],
-    list: prepared(
-      'offers.list_newest',
-      `${LISTED}
+    list: planned(`${LISTED}
        AND ($8::timestamptz IS NULL OR (o.created_at, o.offer_id) < ($8::timestamptz, $9::uuid))
-       ORDER BY o.created_at DESC, o.offer_id DESC LIMIT $10`,
-    ),
+       ORDER BY o.created_at DESC, o.offer_id DESC LIMIT $10`),
   },
   cost_asc: {
     parts: ['integer', 'uuid'],
-    list: prepared(
-      'offers.list_cost_asc',
-      `${LISTED}
+    list: planned(`${LISTED}
        AND ($8::integer IS NULL OR (o.lumis_cost, o.offer_id) > ($8::integer, $9::uuid))
-       ORDER BY o.lumis_cost, o.offer_id LIMIT $10`,
-    ),
+       ORDER BY o.lumis_cost, o.offer_id LIMIT $10`),
   },
   cost_desc: {
     parts: ['integer', 'uuid'],
-    list: prepared(
-      'offers.list_cost_desc',
-      `${LISTED}
+    list: planned(`${LISTED}
        AND ($8::integer IS NULL OR (o.lumis_cost, o.offer_id) < ($8::integer, $9::uuid))
-       ORDER BY o.lumis_cost DESC, o.offer_id DESC LIMIT $10`,
-    ),
+       ORDER BY o.lumis_cost DESC, o.offer_id DESC LIMIT $10`),
   },
 } as const satisfies Record<
   (typeof SORTS)[number],

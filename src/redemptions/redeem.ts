@@ -73,7 +73,7 @@ const REDEEM = prepared(
     LEFT JOIN rewards.merchants m ON m.merchant_id = o.merchant_id
     LEFT JOIN lumis.balances b ON b.user_id = i.user_id
     CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
-      o.is_active, o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
+      o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
     LEFT JOIN LATERAL (
       SELECT o.max_redemptions_per_user - count(*) AS allowance
       FROM rewards.user_redemptions r

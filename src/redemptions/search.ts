@@ -2,7 +2,7 @@ import type { FoundRedemption, SearchQuery } from '../contract/redemption.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { planned, prepared } from '../db/statement.ts';
 import { parseCode } from './code.ts';
 
 const FOUND = `SELECT r.redemption_id, r.user_id, r.offer_id, r.offer_name, r.merchant_id,
@@ -11,9 +11,7 @@ const FOUND = `SELECT r.redemption_id, r.user_id, r.offer_id, r.offer_name, r.me
   FROM rewards.user_redemptions r
   LEFT JOIN rewards.merchants m ON m.merchant_id = coalesce(r.validated_by_merchant_id, r.merchant_id)`;
 
-const SEARCH = prepared(
-  'redemptions.search',
-  `${FOUND}
+const SEARCH = planned(`${FOUND}
    WHERE ($1::text IS NULL OR r.redemption_status = $1)
      AND ($2::integer IS NULL OR r.user_id = $2)
      AND ($3::uuid IS NULL OR r.offer_id = $3)
@@ -22,8 +20,7 @@ const SEARCH = prepared(
      AND ($6::timestamptz IS NULL OR r.created_at >= $6)
      AND ($7::timestamptz IS NULL OR r.created_at < $7)
      AND ($8::timestamptz IS NULL OR (r.created_at, r.redemption_id) < ($8::timestamptz, $9::uuid))
-   ORDER BY r.created_at DESC, r.redemption_id DESC LIMIT $10`,
-);
+   ORDER BY r.created_at DESC, r.redemption_id DESC LIMIT $10`);
 
 /** All redemptions that fit the filter, newest first. A malformed code finds nothing. */
 export async function searchRedemptions(

@@ -59,6 +59,9 @@ let serial = 0;
  * invariants are checked, and the server and the database are closed.
  */
 export async function testApp(t: TestContext, changes: Partial<Config> = {}): Promise<TestApp> {
+  // before the database's own hook, which would drop it first
+  let finish = async () => {};
+  t.after(() => finish());
   const { url } = await freshDatabase(t);
   const base = readConfig({ DATABASE_URL: url, JWT_SECRET, LOG_LEVEL: 'silent' });
   const config = { ...base, rateLimits: UNLIMITED, ...changes, databaseUrl: url };
@@ -66,12 +69,15 @@ export async function testApp(t: TestContext, changes: Partial<Config> = {}): Pr
   const db = openDatabase({ url, max: 12, poolTimeoutMs: 30_000, onError: () => undefined });
   const metrics = createMetrics(db);
   const app = await buildServer({ config, db, log, metrics, version: 'test', demo: false });
-  t.after(async () => {
-    const violations = await checkInvariants(db, {});
-    await app.close();
-    await db.close();
-    if (violations.length > 0) throw new Error(`invariants: ${JSON.stringify(violations)}`);
-  });
+  finish = async () => {
+    try {
+      const violations = await checkInvariants(db, {});
+      if (violations.length > 0) throw new Error(`invariants: ${JSON.stringify(violations)}`);
+    } finally {
+      await app.close();
+      await db.close();
+    }
+  };
   return { app, db, config, ...helpers(app, db) };
 }
 

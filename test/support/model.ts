@@ -175,7 +175,9 @@ function redeem(world: World, { actor, input }: Ask, actual: unknown): Expected 
   if (!offer) return refuse('unknown_offer');
   const { lumis_cost: cost, merchant_id, on_expiry } = offer;
   const now = new Date().toISOString();
-  if (!offer.is_active) return refuse('offer_inactive');
+  // nobody could confirm what a stopped merchant sells
+  const isOpen = merchant_id === null || world.merchants.get(merchant_id)?.active;
+  if (!offer.is_active || !isOpen) return refuse('offer_inactive');
   if (offer.valid_from && now < offer.valid_from) return refuse('offer_not_started');
   if (offer.valid_to && now >= offer.valid_to) return refuse('offer_ended');
   if (offer.stock_quantity === 0) return refuse('out_of_stock');

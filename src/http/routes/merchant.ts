@@ -40,12 +40,14 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
       const scanned = request.body.code;
       const row = { ...request.merchant, scanned, changed_by: changedBy(request.caller) };
       const [answer] = await validate(db, [row]);
-      // Guessing is slowed by its misses; an honest shop's codes go on being read meanwhile.
-      if (answer?.refused === 'unknown_code') {
-        await limits.take('misses', callerKey(request.caller));
-      }
       const about = parseScan(scanned) ? {} : 'not audited';
-      return conclude(deps, request, 'validate', answer, about);
+      return conclude(deps, request, 'validate', answer, about).catch(async (failure) => {
+        // Guessing is slowed by its misses; an honest shop's codes go on being read meanwhile.
+        if (answer?.refused === 'unknown_code') {
+          await limits.take('misses', callerKey(request.caller));
+        }
+        throw failure;
+      });
     },
   );
 
