@@ -10,6 +10,12 @@ import { startCommand } from './start.ts';
 import { tokenCommand } from './token.ts';
 import { verifyCommand } from './verify.ts';
 
+// a reader that has seen enough, as in `lumis --help | head`, is no fault
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 const program = new Command('lumis')
   .description('Self-hosted redemption engine for loyalty points on PostgreSQL')
   .version(VERSION)
