@@ -36,7 +36,7 @@ function walk(base: string, data: string): string[] {
   const post = (path: string, who: string, ...more: string[]) =>
     ['curl -s -X POST', `"${api}${path}"`, bearer(who), ...more].join(' ');
   const redeemed = file('redeemed.json');
-  const offer = `"{\\\\"offer_id\\\\":\\\\"$OFFER\\\\"}" -o ${redeemed}; cat ${redeemed}; echo`;
+  const offer = `"{\\"offer_id\\":\\"$OFFER\\"}" -o ${redeemed}; cat ${redeemed}; echo`;
   const regret = `'{"reason":"Se enfrió"}'; echo`;
   const field = (name: string) => `$(${pick(name)} < ${redeemed})`;
   return [
