@@ -8,7 +8,7 @@ const COUNT_MAX = 2_147_483_647;
 const STOCK_MAX = 1_000_000_000;
 
 const EDITABLE = {
-  name_friendly: Type.String({ minLength: 1, maxLength: 255 }),
+  name_friendly: Type.String({ minLength: 1, maxLength: 255, pattern: '\\S' }),
   description: Nullable(Type.String({ maxLength: 5000 })),
   lumis_cost: Points,
   stock_quantity: Nullable(

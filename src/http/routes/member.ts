@@ -28,9 +28,13 @@ const RedemptionId = Closed({ redemption_id: Uuid });
 
 /** What a member can do: see offers, redeem, show the QR, cancel, look at their points. */
 export function memberRoutes(app: App, deps: RouteDeps): void {
-  const { db, config } = deps;
-  const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
+  offerRoutes(app, deps);
+  redeemRoutes(app, deps);
+  redemptionRoutes(app, deps);
+  pointRoutes(app, deps);
+}
 
+function offerRoutes(app: App, { db }: RouteDeps): void {
   app.get(
     '/rewards/offers',
     route('Offers', { querystring: CatalogueQuery }, { 200: Page(CatalogueOffer) }),
@@ -42,6 +46,11 @@ export function memberRoutes(app: App, deps: RouteDeps): void {
     route('One offer', { params: OfferId }, { 200: CatalogueOffer }),
     (request) => findOffer(db, request.userId, request.params.offer_id),
   );
+}
+
+function redeemRoutes(app: App, deps: RouteDeps): void {
+  const { db, config } = deps;
+  const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
 
   app.post(
     '/rewards/redemptions',
@@ -65,18 +74,6 @@ export function memberRoutes(app: App, deps: RouteDeps): void {
     },
   );
 
-  app.get(
-    '/rewards/redemptions',
-    route('Own redemptions', { querystring: RedemptionsQuery }, { 200: Page(Redemption) }),
-    (request) => redemptionsOfMember(db, request.userId, request.query),
-  );
-
-  app.get(
-    '/rewards/redemptions/:redemption_id',
-    route('One redemption', { params: RedemptionId }, { 200: Redemption }),
-    (request) => redemptionOfMember(db, request.userId, request.params.redemption_id),
-  );
-
   app.post(
     '/rewards/redemptions/:redemption_id/cancel',
     route(
@@ -97,6 +94,20 @@ export function memberRoutes(app: App, deps: RouteDeps): void {
       return conclude(deps, request, 'cancel', answer, { redemption_id });
     },
   );
+}
+
+function redemptionRoutes(app: App, { db }: RouteDeps): void {
+  app.get(
+    '/rewards/redemptions',
+    route('Own redemptions', { querystring: RedemptionsQuery }, { 200: Page(Redemption) }),
+    (request) => redemptionsOfMember(db, request.userId, request.query),
+  );
+
+  app.get(
+    '/rewards/redemptions/:redemption_id',
+    route('One redemption', { params: RedemptionId }, { 200: Redemption }),
+    (request) => redemptionOfMember(db, request.userId, request.params.redemption_id),
+  );
 
   const drawings = { svg: ['image/svg+xml', qrSvg], png: ['image/png', qrPng] } as const;
   for (const [kind, [type, draw]] of Object.entries(drawings)) {
@@ -115,7 +126,9 @@ export function memberRoutes(app: App, deps: RouteDeps): void {
       },
     );
   }
+}
 
+function pointRoutes(app: App, { db }: RouteDeps): void {
   app.get('/rewards/balance', route('Own points', {}, { 200: Balance }), (request) =>
     balanceOf(db, request.userId),
   );

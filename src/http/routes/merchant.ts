@@ -26,7 +26,13 @@ const RedemptionId = Closed({ redemption_id: Uuid });
 
 /** What a merchant can do: look at a code, confirm, take a confirmation back, see own figures. */
 export function merchantRoutes(app: App, deps: RouteDeps): void {
-  const { db, config, limits } = deps;
+  counterRoutes(app, deps);
+  reversalRoutes(app, deps);
+  figureRoutes(app, deps);
+}
+
+function counterRoutes(app: App, deps: RouteDeps): void {
+  const { db, limits } = deps;
 
   app.post(
     '/merchant/validate',
@@ -71,7 +77,10 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
       return conclude(deps, request, 'confirm', answer, { redemption_id });
     },
   );
+}
 
+function reversalRoutes(app: App, deps: RouteDeps): void {
+  const { db } = deps;
   app.post(
     '/merchant/redemptions/:redemption_id/reverse',
     route(
@@ -95,7 +104,9 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
       return conclude(deps, request, 'reverse', answer, { redemption_id });
     },
   );
+}
 
+function figureRoutes(app: App, { db, config }: RouteDeps): void {
   app.get(
     '/merchant/redemptions',
     route(
