@@ -104,5 +104,4 @@ export function jobNames(): { name: string; schedule: string }[] {
   });
 }
 
-/** Runs one job in this process. */
-export const runJobNow = runJob;
+export { runJob };

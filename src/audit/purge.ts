@@ -3,7 +3,7 @@ import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
 
 /** How long the audit log is kept. */
-export const AUDIT_DAYS = 90;
+const AUDIT_DAYS = 90;
 const BATCH_ROWS = 5000;
 
 const PURGE = prepared(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { createLog } from '../core/log.ts';
-import { jobDeps, jobNames, runJobNow } from '../main.ts';
+import { jobDeps, jobNames, runJob } from '../main.ts';
 import { printTable, withDatabase } from './database.ts';
 import { EXIT, UsageFault } from './exit.ts';
 
@@ -24,7 +24,7 @@ export function jobsCommand(program: Command): void {
         if (!jobNames().some((job) => job.name === name)) {
           throw new UsageFault(`there is no job ${name}; lumis jobs list names them`);
         }
-        const result = await runJobNow(name, jobDeps(db, createLog('silent')));
+        const result = await runJob(name, jobDeps(db, createLog('silent')));
         console.log(JSON.stringify(result));
         if ('violations' in result && result.violations !== 0) process.exitCode = EXIT.foundWrong;
       }),

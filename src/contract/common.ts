@@ -19,8 +19,9 @@ export function OneOf<const Words extends readonly string[]>(words: Words, optio
 }
 
 // A pattern and not a format: format "uuid" also lets `urn:uuid:` through.
+export const UUID_PATTERN = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 export const Uuid = Type.String({
-  pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
+  pattern: UUID_PATTERN,
   examples: ['0193e0a4-7c1e-7b9a-9d1f-5a3c2b1d0e9f'],
 });
 export const Time = Type.String({ format: 'date-time', examples: ['2026-03-01T15:00:00.000000Z'] });

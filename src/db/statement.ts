@@ -21,6 +21,11 @@ export function planned(text: string): (...values: unknown[]) => Statement {
   return prepared('', text);
 }
 
+/** An ILIKE pattern for text that contains these very characters. */
+export function contains(text: string): string {
+  return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+}
+
 /**
  * Rows as one JSON parameter, numbered from 0 in `ord`, for `json_to_recordset($1)`: arrays in,
  * one outcome per row out.

@@ -123,7 +123,7 @@ export function callerKey({ actor, details }: Caller): string {
 }
 
 /** The client's address; null when a trusted proxy passed on something that is none. */
-export function addressOf(request: FastifyRequest): string | null {
+function addressOf(request: FastifyRequest): string | null {
   const ip = request.ip?.replace(/%.*$/, '') ?? '';
   return isIP(ip) ? ip : null;
 }

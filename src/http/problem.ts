@@ -1,6 +1,6 @@
 import ajvI18n from 'ajv-i18n';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import type { Problem } from '../contract/common.ts';
+import { type Problem, UUID_PATTERN } from '../contract/common.ts';
 import { Failure, type FailureCode, type FieldFault, REFUSALS } from '../core/failure.ts';
 import type { Audience } from './auth.ts';
 import { type Locale, localeOf } from './locale.ts';
@@ -109,7 +109,7 @@ function detailOf(keyword: string, params: Record<string, unknown>, locale: Loca
   if (keyword === 'enum') {
     return `${WORDS[locale].fields.enum} ${(params.allowedValues as unknown[]).join(', ')}`;
   }
-  if (keyword === 'pattern' && String(params.pattern).startsWith('^[0-9a-fA-F]{8}')) return 'uuid';
+  if (keyword === 'pattern' && params.pattern === UUID_PATTERN) return 'uuid';
   if (keyword === 'pattern' && params.pattern === '\\S') return 'blank';
   if (keyword === 'additionalProperties') return 'unknown_field';
   return keyword === 'not' ? 'not_zero' : null;

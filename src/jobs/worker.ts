@@ -10,7 +10,7 @@ const TICK_MS = 250;
 const PAUSE_AFTER_FAULT_MS = 2000;
 
 /** The queue's own schema: made by it, and removed by `migrate down`. */
-export const WORKER_SCHEMA = 'lumis_worker';
+const WORKER_SCHEMA = 'lumis_worker';
 
 export interface Worker {
   /** Ends the jobs under way and returns when none is left. */

@@ -1,7 +1,7 @@
 import type { MemberEntry } from '../contract/ledger.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import type { Database } from '../db/pool.ts';
-import { planned, prepared } from '../db/statement.ts';
+import { contains, planned, prepared } from '../db/statement.ts';
 
 /** What a member's token says about them. */
 export interface MemberClaims {
@@ -42,7 +42,7 @@ export async function listMembers(
   filter: { q?: string | undefined; limit: number; cursor?: string | undefined },
 ): Promise<Page<MemberEntry>> {
   const [id] = decodeCursor('members', ['integer'], filter.cursor);
-  const pattern = filter.q && `%${filter.q.replace(/[\\%_]/g, '\\$&')}%`;
+  const pattern = filter.q && contains(filter.q);
   const rows = await db.query<MemberEntry>(LIST(pattern ?? null, id, filter.limit + 1));
   return page('members', rows, filter.limit, (row) => [row.user_id]);
 }

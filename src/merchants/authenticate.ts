@@ -1,3 +1,4 @@
+import { UUID_PATTERN } from '../contract/common.ts';
 import type { MerchantCredential } from '../core/actor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
@@ -48,7 +49,7 @@ export async function requireMayAct(db: Database, by: MerchantCredential): Promi
   if (!row?.may) throw new Failure('unauthorized');
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const UUID = new RegExp(UUID_PATTERN);
 
 /**
  * HTTP Basic `merchant_id:key`: a merchant key of that merchant, or a key whose bcrypt hash is in

@@ -3,9 +3,9 @@ import bcrypt from 'bcrypt';
 import { Failure } from '../core/failure.ts';
 
 /** bcrypt's cost at rest, for the keys we make. */
-export const BCRYPT_COST = 12;
+const BCRYPT_COST = 12;
 /** bcrypt ignores what comes after; a longer secret would match by its beginning alone. */
-export const SECRET_BYTES_MAX = 72;
+const SECRET_BYTES_MAX = 72;
 /** Hashes at once: one, since each takes a core for a quarter of a second. */
 const WAITING_MAX = 8;
 const PROVEN_MAX = 10_000;

@@ -2,7 +2,7 @@ import type { CatalogueOffer, CatalogueQuery, SORTS } from '../contract/offer.ts
 import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { planned, prepared } from '../db/statement.ts';
+import { contains, planned, prepared } from '../db/statement.ts';
 
 /**
  * What a member is shown, and whether it can be redeemed: the predicate that the redeem statement
@@ -73,7 +73,14 @@ export async function listOffers(
   const name = `offers.${filter.sort}`;
   const [key, id] = decodeCursor(name, parts, filter.cursor);
   const { category, merchant_id, min_cost, max_cost, affordable } = filter;
-  const wanted = [category, merchant_id, min_cost, max_cost, affordable, contains(filter.q)];
+  const wanted = [
+    category,
+    merchant_id,
+    min_cost,
+    max_cost,
+    affordable,
+    filter.q && contains(filter.q),
+  ];
   const rows = await db.query<CatalogueOffer>(
     list(userId, ...wanted.map((value) => value ?? null), key, id, filter.limit + 1),
   );
@@ -94,9 +101,4 @@ export async function findOffer(
   const [row] = await db.query<CatalogueOffer>(ONE(userId, offerId));
   if (!row) throw new Failure('unknown_offer');
   return row;
-}
-
-/** An ILIKE pattern for text that contains these very characters. */
-function contains(text: string | undefined): string | undefined {
-  return text && `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }

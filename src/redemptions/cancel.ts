@@ -5,7 +5,7 @@ import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
-import { answersOf, expireDue, lockRedemptions } from './redemption.ts';
+import { answersOf, expireDue, lockRedemptions, ONE_WINS } from './redemption.ts';
 
 /** `user_id` is the member who asks; null when an administrator does. */
 export interface Cancel extends Claim {
@@ -48,10 +48,8 @@ const CANCEL = prepared(
     FROM input i
     LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
     LEFT JOIN lumis.balances b ON b.user_id = r.user_id
-  ), ranked AS MATERIALIZED (    -- of several in one batch, one wins
-    SELECT j.*, j.refusal IS NULL AND row_number()
-        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
-    FROM judged j
+  ), ranked AS MATERIALIZED (
+    ${ONE_WINS}
   ), clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
   ), closed AS MATERIALIZED (

@@ -5,7 +5,7 @@ import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
-import { answersOf, expireDue, lockRedemptions } from './redemption.ts';
+import { answersOf, expireDue, lockRedemptions, ONE_WINS } from './redemption.ts';
 
 /** One merchant's word that the goods were handed over. */
 export interface Confirm extends Claim, MerchantCredential {
@@ -56,10 +56,8 @@ const CONFIRM = prepared(
       END AS refusal
     FROM input i CROSS JOIN clock c
     LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
-  ), ranked AS (    -- of several in one batch, one wins
-    SELECT j.*, j.refusal IS NULL AND row_number()
-        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
-    FROM judged j
+  ), ranked AS (
+    ${ONE_WINS}
   ), used AS (      -- who used it first, and when: the others of this batch are told so
     SELECT k.*,
       coalesce(k.validated_by_merchant_id::text,

@@ -18,6 +18,14 @@ export const expireDue = prepared(
   'SELECT lumis.expire_redemptions($1::uuid[], $2::jsonb) AS booked',
 );
 
+/**
+ * Of several rows of one batch that may have the same redemption (CTE `judged`, `refusal` NULL), the
+ * first one `wins`.
+ */
+export const ONE_WINS = `SELECT j.*, j.refusal IS NULL AND row_number()
+        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
+    FROM judged j`;
+
 /** The rows of a deciding statement as answers, their times as the wire has them. */
 export function answersOf<Value>(
   rows: { answer: Answer<Value> | null }[] | undefined,

@@ -7,7 +7,7 @@ import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockMerchantsOf } from '../merchants/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
-import { answersOf, lockRedemptions } from './redemption.ts';
+import { answersOf, lockRedemptions, ONE_WINS } from './redemption.ts';
 
 /** `merchant_id` is the merchant who asks; null when an administrator does. */
 export interface Reverse extends Claim, Omit<MerchantCredential, 'merchant_id'> {
@@ -55,10 +55,8 @@ const REVERSE = prepared(
       END AS refusal
     FROM input i
     LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
-  ), ranked AS MATERIALIZED (    -- of several in one batch, one wins
-    SELECT j.*, j.refusal IS NULL AND row_number()
-        OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
-    FROM judged j
+  ), ranked AS MATERIALIZED (
+    ${ONE_WINS}
   ), clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
   ), closed AS MATERIALIZED (
