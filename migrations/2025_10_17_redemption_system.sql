@@ -1,99 +1,631 @@
--- The redemption system: catalogue, redemptions, merchants, audit log (schema rewards),
--- everything else of ours (schema lumis) and, on an empty database, the points ledger.
+-- The redemption system: catalogue, redemptions, merchants, audit log (schema rewards), everything
+-- else of ours (schema lumis) and the points ledger. On an empty database all of it is made; a
+-- legacy points system is taken over, and its old names go on working (docs/take-over.md).
 --
 --   psql "$DATABASE_URL" -f migrations/2025_10_17_redemption_system.sql
 --   npx lumis migrate up                                  (the same result, the same record)
 --
--- One statement does it all: interrupted means not applied, and a second run changes nothing.
--- Lines that begin with a backslash are for psql; our runner skips them.
+-- What changes anything does so in one statement each, hence wholly or not at all, and a second
+-- run goes on where the first was interrupted, or changes nothing. On an empty database there is
+-- one such statement ($migration$); a take-over has three more around it, so that the old system
+-- is kept waiting for a moment only:
+--   1. look           layout, columns, names, rights: refused here, nothing has changed
+--   2. $prepare$      two columns on the ledger; then indexes, beside the running system
+--   3. $migration$    the switch, under exclusive locks: no table is read whole or rewritten
+--   4. $openings$     ledger entries that make the ledger sum to the balances; no locks
+-- Lines that begin with a backslash are for psql; our runner understands \gexec alone.
 \set ON_ERROR_STOP on
 
-DO $migration$
+-- Why an offer of a legacy catalogue arrives inactive; NULL when it may be active.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_offer_fault(
+    name_friendly text, points bigint, valid_from timestamptz, valid_to timestamptz
+) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $fault$
+    SELECT CASE
+        WHEN coalesce(btrim(name_friendly), '') = '' THEN 'no name'
+        WHEN points IS NULL THEN 'no price'
+        WHEN points <= 0 THEN 'price is not positive'
+        WHEN valid_from NOT BETWEEN '0001-01-02Z' AND '9999-12-31Z'
+          OR valid_to NOT BETWEEN '0001-01-02Z' AND '9999-12-31Z' THEN 'date out of range'
+        WHEN valid_from >= valid_to THEN 'ends before it begins'
+    END
+$fault$;
+
+-- What this database holds: empty, a legacy system in public or in rewards, unfinished (taken over
+-- but for the openings) or applied. Raises when it is none of these.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_layout() RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $look$
 DECLARE
-    this_migration constant text := '2025_10_17_redemption_system';
-    created  text[] := '{}';
-    missing  text[] := '{}';
-    obstacle    text;
-    item     text;
-    part     record;
-    top      bigint;
+    legacy    constant text[] := ARRAY['dim_redemptions', 'fact_redemptions', 'fact_accumulations',
+        'fact_balance_points'];
+    ours      constant text[] := ARRAY['merchants', 'redemption_offers', 'user_redemptions',
+        'redemption_audit_log'];
+    homes     text[];
+    home      text;
+    prepared  boolean := false;
+    obstacle  text;
+    item      record;
+    filled    boolean;
 BEGIN
-    SET LOCAL lock_timeout = '5s';
-    SET LOCAL search_path = pg_catalog, pg_temp;
-    -- two operators at once: the second waits here, then finds the work done
-    PERFORM pg_advisory_xact_lock(hashtext('lumis.migrations'));
-
-    -- asked of the catalogue's rows: to_regclass() may still answer from before the wait
-    IF EXISTS (SELECT FROM pg_tables t WHERE (t.schemaname, t.tablename) = ('lumis', 'migrations'))
-    THEN
-        IF EXISTS (SELECT FROM lumis.migrations m WHERE m.name = this_migration) THEN
-            RAISE NOTICE 'migration % is already applied; nothing to do', this_migration;
-            RETURN;
-        END IF;
-    END IF;
-
-    ------------------------------------------------------------------------------------------
-    -- What could stand in the way is looked for first; nothing has changed when one is raised.
-    ------------------------------------------------------------------------------------------
     IF current_setting('server_version_num')::int < 150000 THEN
         RAISE EXCEPTION 'Lumis needs PostgreSQL 15 or newer; this server is %',
             current_setting('server_version') USING ERRCODE = 'LM010';
     END IF;
-
     IF getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'this database has the encoding %; names and reasons need UTF8',
             getdatabaseencoding() USING ERRCODE = 'LM010',
             HINT = 'Nothing was changed. CREATE DATABASE ... TEMPLATE template0 ENCODING ''UTF8'';';
     END IF;
 
-    SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY 1) INTO obstacle
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-      AND ((n.nspname = 'rewards')
-        OR (n.nspname = 'public' AND c.relname IN ('dim_redemptions', 'fact_redemptions',
-              'fact_accumulations', 'fact_balance_points', 'fact_redemptions_legacy',
-              'redemption_offers', 'user_redemptions', 'merchants', 'redemption_audit_log')));
-    IF obstacle IS NOT NULL THEN
-        RAISE EXCEPTION 'this database already holds a points system: %', obstacle
-            USING ERRCODE = 'LM010',
-                  DETAIL = 'This migration builds the redemption system on an empty database.',
-                  HINT = 'Nothing was changed. Use an empty database; a legacy layout is not '
-                         'taken over by this version.';
+    -- asked of the catalogue's rows: to_regclass() may still answer from before a wait
+    IF EXISTS (SELECT FROM pg_tables t WHERE (t.schemaname, t.tablename) = ('lumis', 'migrations'))
+    THEN
+        IF EXISTS (SELECT FROM lumis.migrations m WHERE m.name = '2025_10_17_redemption_system')
+        THEN
+            RETURN 'applied';
+        END IF;
     END IF;
-    SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY 1) INTO obstacle
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = 'lumis';
-    IF obstacle IS NOT NULL THEN
-        RAISE EXCEPTION 'schema lumis is in use by something else: %', obstacle
-            USING ERRCODE = 'LM010', HINT = 'Nothing was changed. Use another database.';
+    IF EXISTS (SELECT FROM pg_tables t WHERE (t.schemaname, t.tablename) = ('lumis', 'take_over'))
+    THEN
+        IF EXISTS (SELECT FROM lumis.take_over t WHERE t.switched_at IS NOT NULL) THEN
+            RETURN 'unfinished';
+        END IF;
+        prepared := true;
     END IF;
 
-    FOREACH item IN ARRAY ARRAY['rewards', 'lumis'] LOOP
-        IF to_regnamespace(item) IS NULL THEN
-            created := created || item;
-            IF NOT has_database_privilege(current_database(), 'CREATE') THEN
-                missing := missing
-                    || format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user);
-            END IF;
-        ELSIF NOT has_schema_privilege(item, 'CREATE, USAGE') THEN
-            missing := missing || format('GRANT ALL ON SCHEMA %I TO %I;', item, current_user);
+    SELECT array_agg(DISTINCT n.nspname::text) INTO homes
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('public', 'rewards') AND c.relname = ANY (legacy) AND c.relkind <> 'i';
+
+    -- an attempt of somebody else, or something that has nothing to do with points
+    SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY 1) INTO obstacle
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind <> 'c' AND CASE n.nspname
+        WHEN 'lumis' THEN NOT prepared AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        WHEN 'rewards' THEN c.relname IN ('fact_redemptions_legacy', 'idx_redemptions_landing')
+            OR c.relname = ANY (ours) OR c.relname ~ '^idx_(offers|redemptions|merchants|audit)_'
+            OR (homes IS NULL OR homes = '{public}') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        WHEN 'public' THEN c.relname IN ('fact_redemptions_legacy', 'redemption_offers',
+            'user_redemptions', 'redemption_audit_log') END;
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION 'the names that the redemption system needs are in use: %', obstacle
+            USING ERRCODE = 'LM010',
+                DETAIL = 'Found: what somebody else made, or an earlier attempt left half done. '
+                    'Expected: no such tables, and nothing else in schemas lumis and rewards.',
+                HINT = 'Nothing was changed. Take that attempt back with the tool that made it, or '
+                    'rename what is worth keeping; or use another database.';
+    END IF;
+    SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY 1) INTO obstacle FROM pg_proc p
+    WHERE p.pronamespace IN (to_regnamespace('rewards'), to_regnamespace('lumis'))
+      AND (p.proname IN ('audit_redemption_change', 'expire_old_redemptions',
+          'update_merchant_stats') OR p.pronamespace = to_regnamespace('lumis'));
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION 'the names that the redemption system needs are in use: %', obstacle
+            USING ERRCODE = 'LM010', HINT = 'Nothing was changed. Drop or rename these functions.';
+    END IF;
+
+    IF cardinality(homes) > 1 THEN
+        SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ' ORDER BY 1) INTO obstacle
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('public', 'rewards') AND c.relname = ANY (legacy) AND c.relkind <> 'i';
+        RAISE EXCEPTION 'the legacy points system is in two schemas at once: %', obstacle
+            USING ERRCODE = 'LM010',
+                DETAIL = 'Expected: all its tables in schema public, or all of them in rewards.',
+                HINT = 'Nothing was changed. Find out which are in use; move or rename the others.';
+    END IF;
+    home := homes[1];
+
+    IF home IS NOT NULL THEN
+        SELECT string_agg(format('%I.%I', home, l.name), ', ') INTO obstacle FROM unnest(legacy) l(name)
+        WHERE l.name <> 'fact_balance_points' AND NOT EXISTS (SELECT FROM pg_class c
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = l.name);
+        IF obstacle IS NOT NULL THEN
+            RAISE EXCEPTION 'the legacy points system in schema % is not complete: no %', home, obstacle
+                USING ERRCODE = 'LM010',
+                    DETAIL = 'Expected: dim_redemptions, fact_redemptions, fact_accumulations and, '
+                        'where balances are stored, fact_balance_points, all in one schema.',
+                    HINT = 'Nothing was changed. Restore what is missing, or rename what is left so '
+                        'that it is not taken for a points system.';
         END IF;
-    END LOOP;
+
+        SELECT string_agg(w.found, '; ' ORDER BY w.tab, w.col) INTO obstacle FROM (
+            SELECT e.tab, e.col, CASE
+                WHEN a.attname IS NULL THEN format('%I.%I has no column %I (expected %s)', home,
+                    e.tab, e.col, array_to_string(e.types, ' or '))
+                WHEN NOT format_type(a.atttypid, NULL) = ANY (e.types) THEN format(
+                    '%I.%I.%I is %s (expected %s)', home, e.tab, e.col,
+                    format_type(a.atttypid, a.atttypmod), array_to_string(e.types, ' or '))
+                END AS found
+            FROM (VALUES
+                ('dim_redemptions', 'id', ARRAY['integer', 'smallint'], true),
+                ('dim_redemptions', 'points', ARRAY['integer', 'smallint'], true),
+                ('dim_redemptions', 'name', ARRAY['text', 'character varying'], false),
+                ('dim_redemptions', 'name_friendly', ARRAY['character varying', 'text'], true),
+                ('dim_redemptions', 'description_friendly', ARRAY['character varying', 'text'], false),
+                ('dim_redemptions', 'img', ARRAY['character varying', 'text'], false),
+                ('dim_redemptions', 'valid_from', ARRAY['timestamp with time zone'], true),
+                ('dim_redemptions', 'valid_to', ARRAY['timestamp with time zone'], true),
+                ('dim_redemptions', 'created_at', ARRAY['timestamp with time zone'], false),
+                ('fact_redemptions', 'id', ARRAY['integer', 'bigint'], true),
+                ('fact_redemptions', 'user_id', ARRAY['integer'], true),
+                ('fact_redemptions', 'redem_id', ARRAY['text', 'character varying'], true),
+                ('fact_redemptions', 'quantity', ARRAY['numeric', 'integer', 'bigint'], true),
+                ('fact_redemptions', 'date', ARRAY['timestamp with time zone'], true),
+                ('fact_redemptions', 'expiration_date', ARRAY['timestamp with time zone'], true),
+                ('fact_redemptions', 'condition1', ARRAY['character varying', 'text'], true),
+                ('fact_accumulations', 'id', ARRAY['integer', 'bigint'], true),
+                ('fact_accumulations', 'user_id', ARRAY['integer'], true),
+                ('fact_accumulations', 'accum_type', ARRAY['text', 'character varying'], true),
+                ('fact_accumulations', 'accum_key', ARRAY['text', 'character varying'], true),
+                ('fact_accumulations', 'dtype', ARRAY['text', 'character varying'], true),
+                ('fact_accumulations', 'quantity', ARRAY['numeric', 'integer', 'bigint'], true),
+                ('fact_accumulations', 'date', ARRAY['timestamp with time zone'], true),
+                ('fact_balance_points', 'user_id', ARRAY['integer'], true),
+                ('fact_balance_points', 'balance', ARRAY['numeric', 'integer', 'bigint'], true),
+                ('fact_balance_points', 'latest_update', ARRAY['timestamp with time zone'], true)
+            ) AS e(tab, col, types, required)
+            JOIN pg_class c ON c.relnamespace = to_regnamespace(home) AND c.relname = e.tab
+            LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = e.col
+                AND a.attnum > 0 AND NOT a.attisdropped
+            WHERE e.required OR a.attname IS NOT NULL
+            UNION ALL   -- what we insert would be refused for want of them
+            SELECT c.relname, a.attname, format('%I.%I.%I is NOT NULL without a default (expected '
+                'no such column)', home, c.relname, a.attname)
+            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = ANY (legacy)
+              AND NOT a.attname = ANY (CASE c.relname
+                WHEN 'dim_redemptions' THEN ARRAY['id', 'name', 'name_friendly', 'points',
+                    'created_at']
+                WHEN 'fact_redemptions' THEN ARRAY['id', 'user_id', 'redem_id', 'quantity', 'date',
+                    'expiration_date', 'condition1']
+                WHEN 'fact_accumulations' THEN ARRAY['id', 'user_id', 'accum_type', 'dtype',
+                    'quantity', 'date']
+                ELSE ARRAY['user_id', 'balance', 'latest_update'] END)
+            UNION ALL   -- ours, and not made by us
+            SELECT c.relname, a.attname, format('%I.%I already has a column %I (expected none)',
+                home, c.relname, a.attname)
+            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                AND NOT a.attisdropped
+            WHERE c.relnamespace = to_regnamespace(home)
+              AND (c.relname = 'fact_accumulations' AND NOT prepared
+                    AND a.attname IN ('redemption_id', 'kind')
+                OR c.relname = 'dim_redemptions' AND a.attname IN ('legacy_id', 'lumis_cost',
+                    'offer_id', 'description', 'stock_quantity', 'stock_held', 'merchant_id',
+                    'is_active', 'offer_category', 'max_redemptions_per_user', 'code_ttl_minutes',
+                    'on_expiry', 'image_url', 'terms', 'updated_at'))
+            UNION ALL
+            SELECT c.relname, '', format('%I.%I is not an ordinary table by itself (expected one '
+                'without partitions or inheritance)', home, c.relname)
+            FROM pg_class c
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = ANY (legacy)
+              AND (c.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i
+                WHERE c.oid IN (i.inhrelid, i.inhparent)))
+            UNION ALL
+            SELECT c.relname, '', format('%I.%I is not a view (expected one)', home, c.relname)
+            FROM pg_class c WHERE c.relnamespace = to_regnamespace(home)
+              AND c.relname = 'vw_hist_accum_redem' AND c.relkind <> 'v'
+            UNION ALL
+            SELECT c.relname, k.col, format('%I.%I has no unique index on %I alone (expected one)',
+                home, c.relname, k.col)
+            FROM (VALUES ('dim_redemptions', 'id'), ('fact_balance_points', 'user_id')) k(tab, col)
+            JOIN pg_class c ON c.relnamespace = to_regnamespace(home) AND c.relname = k.tab
+            WHERE NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a
+                    ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
+                  AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = k.col)
+            UNION ALL
+            SELECT c.relname, t.tgname, format('trigger %I on %I.%I uses %s, and the table gets '
+                'other columns (expected no such trigger)', t.tgname, home, c.relname,
+                (regexp_match(p.prosrc, w.words, 'i'))[1])
+            FROM (VALUES ('dim_redemptions', '\m((?:new|old)\.(?:id|points))\M'),
+                ('dim_redemptions', '\m(?:values|select)\s*\(?\s*((?:new|old)\.\*)'),
+                ('fact_accumulations', '\m(?:values|select)\s*\(?\s*((?:new|old)\.\*)')
+                ) AS w(tab, words)
+            JOIN pg_class c ON c.relnamespace = to_regnamespace(home) AND c.relname = w.tab
+            JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+            JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc ~* w.words
+            UNION ALL
+            SELECT c.relname, p.proname, format('function %s takes or gives whole rows of %I.%I, and '
+                'the table gets other columns (expected no such function)', p.oid::regprocedure,
+                home, c.relname)
+            FROM pg_class c JOIN pg_proc p ON c.reltype IN (p.prorettype)
+                OR c.reltype = ANY (p.proargtypes)
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = 'dim_redemptions'
+            UNION ALL
+            SELECT c.relname, r.rulename, format('rule %I on %I.%I (expected none)', r.rulename,
+                home, c.relname)
+            FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = ANY (legacy)
+              AND c.relkind = 'r'
+            UNION ALL   -- an entry of ours may have the reason of another one, and its member
+            SELECT c.relname, x.relname, format('unique index %I on %I.%I (expected none but on id)',
+                x.relname, home, c.relname)
+            FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique
+            JOIN pg_class x ON x.oid = i.indexrelid
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = 'fact_accumulations'
+              AND x.relname <> 'fact_accumulations_redemption_kind'
+              AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
+                AND a.attnum = ANY (i.indkey) AND NOT a.attname IN ('user_id', 'accum_type',
+                    'accum_key', 'dtype', 'quantity'))
+            UNION ALL   -- exact to the same place, or balance and ledger would part
+            SELECT 'fact_accumulations', 'quantity', format('%s have %s decimal places (expected as '
+                'many everywhere)', string_agg(s.name, ', ' ORDER BY s.name),
+                string_agg(coalesce(s.scale::text, 'any number of'), ', ' ORDER BY s.name))
+            FROM (SELECT format('%I.%I.%I', home, c.relname, a.attname) AS name, c.relname,
+                    CASE WHEN a.atttypid <> 'numeric'::regtype THEN 0
+                         WHEN a.atttypmod > 0 THEN (a.atttypmod - 4) & 65535 END AS scale
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                  WHERE c.relnamespace = to_regnamespace(home) AND NOT a.attisdropped
+                    AND (c.relname, a.attname) IN (('fact_accumulations', 'quantity'),
+                      ('fact_redemptions', 'quantity'), ('fact_balance_points', 'balance'))) s
+            WHERE s.relname <> 'fact_redemptions'
+               OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid
+                    = to_regclass(home || '.fact_accumulations') AND a.attname = 'quantity'
+                    AND (a.atttypmod > 0 OR a.atttypid <> 'numeric'::regtype))
+            HAVING count(DISTINCT coalesce(s.scale, -1)) > 1
+        ) w WHERE w.found IS NOT NULL;
+        -- what we are going to write, held against the rules that the tables have
+        FOR item IN SELECT t.oid::regclass AS tab, t.relname, c.conname,
+                pg_get_expr(c.conbin, c.conrelid) AS rule, s.sample
+            FROM (VALUES
+                ('fact_accumulations', '{"id": 1, "user_id": 1, "accum_type": "redemption", '
+                    '"dtype": "points", "quantity": -2147483647, "date": "2026-01-01"}'),
+                ('fact_accumulations', '{"id": 1, "user_id": 1, "accum_type": "adjustment", '
+                    '"accum_key": "x", "dtype": "points", "quantity": 1000000000, '
+                    '"date": "2026-01-01"}'),
+                ('fact_redemptions', '{"id": 1, "user_id": 1, "redem_id": "1", "quantity": 1, '
+                    '"date": "2026-01-01", "expiration_date": "2026-01-02", "condition1": "Canjeado"}')
+            ) AS s(tab, sample)
+            JOIN pg_class t ON t.relnamespace = to_regnamespace(home) AND t.relname = s.tab
+            JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'c'
+        LOOP
+            EXECUTE format('SELECT %s FROM jsonb_populate_record(NULL::%s, %L) AS %I', item.rule,
+                item.tab, item.sample, item.relname) INTO filled;
+            IF filled IS FALSE THEN
+                obstacle := concat_ws('; ', obstacle, format('constraint %I of %s forbids %s '
+                    '(expected that it may be written)', item.conname, item.tab, item.sample));
+            END IF;
+        END LOOP;
+        IF obstacle IS NOT NULL THEN
+            RAISE EXCEPTION 'the legacy points system in schema % is not as expected: %', home, obstacle
+                USING ERRCODE = 'LM010',
+                    DETAIL = 'A column, key or trigger other than the known ones could lose points '
+                        'or prices on the way.',
+                    HINT = 'Nothing was changed. ALTER TABLE ... until it is as expected (for a date '
+                        'without zone: ALTER COLUMN ... TYPE timestamptz USING ... AT TIME ZONE ...), '
+                        'or take an earlier attempt back first; then look again: npx lumis migrate plan';
+        END IF;
+
+    END IF;
+    IF to_regnamespace('lumis_archive') IS NOT NULL THEN
+        filled := to_regclass('lumis_archive.take_over') IS NOT NULL;
+        IF filled <> (home IS NOT NULL) THEN
+            RAISE EXCEPTION 'schema lumis_archive holds data of another database layout'
+                USING ERRCODE = 'LM010', DETAIL = format('Found: the archive of %s, but here is %s.',
+                    CASE WHEN filled THEN 'a legacy system' ELSE 'a database that was empty' END,
+                    coalesce('a legacy system in schema ' || home, 'none')),
+                    HINT = 'Nothing was changed. ALTER SCHEMA lumis_archive RENAME TO ...;';
+        END IF;
+    END IF;
+    RETURN coalesce(home, 'empty');
+END
+$look$;
+
+-- Raises when rights are missing, or points are not numbers.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_hindrance(layout text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $hindrance$
+DECLARE
+    missing   text[] := '{}';
+    obstacle  text;
+    item      record;
+BEGIN
     IF to_regnamespace('public') IS NULL THEN
         RAISE EXCEPTION 'schema public does not exist; the points ledger lives there'
             USING ERRCODE = 'LM010', HINT = 'CREATE SCHEMA public;';
-    ELSIF NOT has_schema_privilege('public', 'CREATE') THEN
-        missing := missing || format('GRANT ALL ON SCHEMA public TO %I;', current_user);
     END IF;
+    FOR item IN SELECT unnest(ARRAY['rewards', 'lumis', 'public']) AS name LOOP
+        IF to_regnamespace(item.name) IS NULL THEN
+            IF NOT has_database_privilege(current_database(), 'CREATE') THEN
+                missing := missing || format('GRANT CREATE ON DATABASE %I TO %I;',
+                    current_database(), current_user);
+            END IF;
+        ELSIF NOT (has_schema_privilege(item.name, 'CREATE') AND has_schema_privilege(item.name, 'USAGE'))
+        THEN
+            missing := missing || format('GRANT ALL ON SCHEMA %I TO %I;', item.name, current_user);
+        END IF;
+    END LOOP;
+    missing := missing || ARRAY(SELECT format('GRANT %I TO %I;', r.rolname, current_user)
+        FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+        WHERE c.relnamespace = to_regnamespace(layout) AND layout IN ('public', 'rewards')
+          AND c.relname IN ('dim_redemptions', 'fact_redemptions', 'fact_accumulations',
+              'fact_balance_points', 'vw_hist_accum_redem')
+          AND NOT pg_has_role(c.relowner, 'USAGE'));
     IF missing <> '{}' THEN
-        RAISE EXCEPTION 'role % may not create what the redemption system needs', current_user
+        RAISE EXCEPTION 'role % may not do what the redemption system needs', current_user
             USING ERRCODE = 'insufficient_privilege',
-                  HINT = 'Nothing was changed. As the owner of the database: '
-                         || (SELECT string_agg(DISTINCT m, ' ') FROM unnest(missing) m);
+                DETAIL = 'Expected: CREATE on the database and its schemas, and for a legacy system '
+                    'the rights of the owner of its tables.',
+                HINT = 'Nothing was changed. As the owner of the database: '
+                       || (SELECT string_agg(DISTINCT m, ' ') FROM unnest(missing) m);
     END IF;
+    FOR item IN SELECT c.oid::regclass AS tab, a.attname AS col FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'numeric'::regtype
+        WHERE c.relnamespace = to_regnamespace(layout) AND layout IN ('public', 'rewards')
+          AND (c.relname, a.attname) IN (('fact_accumulations', 'quantity'),
+              ('fact_redemptions', 'quantity'), ('fact_balance_points', 'balance'))
+    LOOP
+        EXECUTE format($$SELECT string_agg(DISTINCT coalesce(e.user_id::text, 'none'), ', ') FROM (
+            SELECT user_id FROM %s WHERE %I IN ('NaN', 'Infinity', '-Infinity') LIMIT 10) e$$,
+            item.tab, item.col) INTO obstacle;
+        IF obstacle IS NOT NULL THEN
+            RAISE EXCEPTION '%.% is not a number for these members: %', item.tab, item.col, obstacle
+                USING ERRCODE = 'LM010', DETAIL = 'Found: NaN or infinity. Expected: finite points.',
+                    HINT = format('Nothing was changed. Look: SELECT * FROM %s WHERE %I IN (''NaN'', '
+                        '''Infinity'', ''-Infinity''); and correct them. A stored balance that is '
+                        'NULL becomes the ledger less the purchases.', item.tab, item.col);
+        END IF;
+    END LOOP;
+    -- every member with a balance gets rows in the ledger, and the other way round
+    FOR item IN SELECT c.conname, c.conrelid::regclass AS tab, c.confrelid::regclass AS users,
+            a.attname AS key, o.name AS other
+        FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+        JOIN (VALUES ('fact_accumulations', 'fact_balance_points'), ('fact_balance_points',
+            'fact_accumulations'), ('fact_balance_points', 'fact_redemptions')) o(tab, name)
+            ON o.tab = t.relname
+        JOIN pg_attribute u ON u.attrelid = c.conrelid AND u.attname = 'user_id'
+        JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.confrelid, c.confkey[1])
+        WHERE c.contype = 'f' AND c.conkey = ARRAY[u.attnum] AND layout IN ('public', 'rewards')
+          AND t.relnamespace = to_regnamespace(layout)
+          AND to_regclass(layout || '.' || o.name) IS NOT NULL
+    LOOP
+        EXECUTE format('SELECT string_agg(m.user_id::text, '', '') FROM (SELECT DISTINCT m.user_id
+            FROM %I.%I m WHERE m.user_id IS NOT NULL AND NOT EXISTS (
+                SELECT FROM %s u WHERE u.%I = m.user_id) LIMIT 10) m', layout, item.other,
+            item.users, item.key) INTO obstacle;
+        IF obstacle IS NOT NULL THEN
+            RAISE EXCEPTION '% does not know these members of %.%: %', item.users, layout,
+                item.other, obstacle USING ERRCODE = 'LM010',
+                DETAIL = format('Expected: all of them there, since foreign key %I lets nobody else '
+                    'into %s, and the take-over writes rows of all members.', item.conname, item.tab),
+                HINT = format('Nothing was changed. Add them to %s, or ALTER TABLE %s DROP CONSTRAINT '
+                    '%I;', item.users, item.tab, item.conname);
+        END IF;
+    END LOOP;
+END
+$hindrance$;
 
-    FOREACH item IN ARRAY created LOOP
-        EXECUTE format('CREATE SCHEMA %I', item);
+-- The sequence that a column takes its default from; NULL when there is none.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_sequence_of(tab regclass, col text) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $sequence$
+    SELECT s.oid::regclass
+    FROM pg_attribute a
+    LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+    JOIN pg_depend d
+        ON (d.classid, d.objid) = ('pg_attrdef'::regclass, e.oid)
+        OR (d.deptype = 'i' AND (d.refobjid, d.refobjsubid) = (a.attrelid, a.attnum))
+    JOIN pg_class s ON s.relkind = 'S' AND s.oid IN (d.objid, d.refobjid)
+    WHERE a.attrelid = tab AND a.attname = col LIMIT 1
+$sequence$;
+
+-- Lets the triggers of a table rest, and wakes those that were awake: what a take-over writes there
+-- is no business of theirs.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_rest_triggers(tab regclass, resting boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $rest$
+DECLARE
+    setting  text := 'lumis.resting_' || tab::oid;
+    item     record;
+BEGIN
+    IF resting THEN
+        PERFORM set_config(setting, coalesce((SELECT jsonb_object_agg(t.tgname, t.tgenabled)
+            FROM pg_trigger t WHERE t.tgrelid = tab AND NOT t.tgisinternal
+              AND t.tgenabled <> 'D')::text, '{}'), true);
+    END IF;
+    FOR item IN SELECT * FROM jsonb_each_text(current_setting(setting)::jsonb) LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', tab, CASE WHEN resting THEN 'DISABLE'
+            WHEN item.value = 'A' THEN 'ENABLE ALWAYS' WHEN item.value = 'R' THEN 'ENABLE REPLICA'
+            ELSE 'ENABLE' END, item.key);
+    END LOOP;
+END
+$rest$;
+
+-- Gives a view under an old name the owner and the grants of its table.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_copy_grants(tab regclass, shown regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $grants$
+DECLARE
+    owner  regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = tab);
+    item   record;
+BEGIN
+    FOR item IN
+        SELECT acl.grantee, acl.privilege_type AS privilege, acl.is_grantable, '' AS col
+        FROM pg_class c, aclexplode(c.relacl) acl WHERE c.oid = tab
+        UNION ALL
+        SELECT acl.grantee, acl.privilege_type, acl.is_grantable, format('(%I)', CASE a.attname
+            WHEN 'legacy_id' THEN 'id' WHEN 'lumis_cost' THEN 'points' ELSE a.attname END)
+        FROM pg_attribute a, aclexplode(a.attacl) acl WHERE a.attrelid = tab AND NOT a.attisdropped
+    LOOP
+        CONTINUE WHEN item.grantee = owner OR item.privilege NOT IN
+            ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES', 'TRIGGER');
+        EXECUTE format('GRANT %s %s ON %s TO %s %s', item.privilege, item.col, shown,
+            CASE item.grantee WHEN 0 THEN 'PUBLIC' ELSE item.grantee::regrole::text END,
+            CASE WHEN item.is_grantable THEN 'WITH GRANT OPTION' END);
+    END LOOP;
+    IF owner <> current_user::regrole THEN
+        EXECUTE format('GRANT ALL ON %s TO %s', shown, owner);
+        IF current_setting('is_superuser')::boolean OR has_schema_privilege(owner,
+            (SELECT c.relnamespace FROM pg_class c WHERE c.oid = shown), 'CREATE') THEN
+            EXECUTE format('ALTER VIEW %s OWNER TO %s', shown, owner);
+        END IF;
+    END IF;
+END
+$grants$;
+
+-- Redefines the old history view: what it reads from the ledger, without our own entries, and what
+-- was redeemed with us. Its name, columns, owner and grants stay.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_widen_history(home text, ledger regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $history$
+DECLARE
+    history   regclass := home || '.vw_hist_accum_redem';
+    owner     regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = history);
+    body      text := rtrim(pg_get_viewdef(history), E'; \n');
+    columns   text[];
+    taken     text;
+BEGIN
+    SELECT array_agg(format('%I::%s', a.attname, format_type(a.atttypid, a.atttypmod))
+        ORDER BY a.attnum) INTO columns FROM pg_attribute a WHERE a.attrelid = history AND a.attnum > 0;
+    -- the view may show what was spent as a negative quantity
+    taken := CASE WHEN body ~ '-\s*\(?(\w+\.)?quantity' THEN '-r.quantity' ELSE 'r.quantity' END;
+    body := regexp_replace(body, '\m' || replace(ledger::text, '.', '\.') || '\M',
+        'lumis.fact_accumulations', 'g');
+    IF array_to_string(columns, ' ') ~ ('^source_type::\S.* user_id::\S.* name_friendly::\S.* '
+        'description_friendly::\S.* quantity::\S.* date::\S.* img::\S[^:]*$') THEN
+        body := format('SELECT %s FROM (SELECT * FROM (%s) old UNION ALL SELECT %L::text, r.user_id, '
+            'r.name_friendly, r.description_friendly, %s, r.date, r.img FROM lumis.redeemed r) h',
+            array_to_string(columns, ', '), body, 'Redención', taken);
+    ELSE
+        RAISE NOTICE '% has columns of its own: it does not show new redemptions', history;
+    END IF;
+    EXECUTE format('CREATE OR REPLACE VIEW %s %s AS %s', history,
+        (SELECT 'WITH (' || array_to_string(c.reloptions, ', ') || ')' FROM pg_class c
+         WHERE c.oid = history), body);
+    IF owner <> current_user::regrole THEN
+        EXECUTE format('GRANT SELECT ON lumis.fact_accumulations, lumis.redeemed TO %s', owner);
+    END IF;
+END
+$history$;
+
+-- Two operators at once: the second waits here, then finds the work done. Held until the session
+-- ends; a client that is gone is noticed within a second, and what it had begun is undone.
+DO $lock$
+BEGIN
+    SET LOCAL lock_timeout = '5s';
+    PERFORM pg_advisory_lock(hashtext('lumis.migrations'));
+    PERFORM set_config('statement_timeout', '0', false);
+    PERFORM set_config('client_connection_check_interval', '1s', false);
+EXCEPTION WHEN invalid_parameter_value THEN
+    NULL;  -- not every platform can look
+END
+$lock$;
+
+-- Legacy only, committed by itself: columns and guards that the ledger needs. The old system does
+-- not see them. What is remembered here and later tells `down` how everything was.
+DO $prepare$
+DECLARE
+    home      text := pg_temp.lumis_layout();
+    made      text[] := '{}';
+BEGIN
+    IF home NOT IN ('public', 'rewards') OR to_regclass('lumis.take_over') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SET LOCAL lock_timeout = '500ms';
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    RAISE INFO 'found a legacy points system in schema %; preparing its ledger', home;
+    PERFORM pg_temp.lumis_hindrance(home);
+
+    IF to_regnamespace('lumis') IS NULL THEN
+        made := made || 'lumis'::text;
+        CREATE SCHEMA lumis;
+    END IF;
+    CREATE TABLE lumis.take_over (
+        home         text PRIMARY KEY,             -- schema of the legacy system
+        begun_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+        switched_at  timestamptz,                  -- NULL while only prepared
+        remembered   jsonb NOT NULL                -- how it was, for down
+    );
+    INSERT INTO lumis.take_over (home, remembered)
+    SELECT home, jsonb_build_object('made', made, 'user_index', NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a
+            ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass(home || '.fact_accumulations')
+          AND i.indisvalid AND i.indpred IS NULL AND a.attname = 'user_id'),
+        'purchases_index', NOT EXISTS (
+        SELECT FROM pg_index i JOIN pg_attribute a
+            ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass(home || '.fact_redemptions')
+          AND i.indisvalid AND i.indpred IS NULL AND a.attname = 'user_id'));
+    EXECUTE format('ALTER TABLE %I.fact_accumulations
+        ADD COLUMN redemption_id uuid,
+        ADD COLUMN kind text,
+        ADD CONSTRAINT ledger_quantity_finite
+            CHECK (quantity::numeric NOT IN (''NaN'', ''Infinity'', ''-Infinity'')) NOT VALID,
+        ADD CONSTRAINT ledger_kind_known
+            CHECK (kind IN (''spend'', ''refund'', ''grant'', ''adjustment'', ''opening'')) NOT VALID,
+        ADD CONSTRAINT ledger_redemption_has_kind CHECK ((redemption_id IS NOT NULL)
+            = (kind IN (''spend'', ''refund'')) IS NOT FALSE) NOT VALID,
+        ADD CONSTRAINT ledger_spend_is_negative
+            CHECK (kind <> ''spend'' OR quantity < 0) NOT VALID,
+        ADD CONSTRAINT ledger_refund_is_positive
+            CHECK (kind <> ''refund'' OR quantity > 0) NOT VALID', home);
+    RAISE INFO 'building indexes on the ledger, beside the running system';
+END
+$prepare$;
+
+-- Legacy only: indexes without a lock. One that an interruption left invalid is built anew.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_ledger_indexes() RETURNS SETOF text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $indexes$
+DECLARE
+    layout  text := pg_temp.lumis_layout();
+    wanted  record;
+BEGIN
+    IF layout NOT IN ('public', 'rewards') THEN
+        RETURN;
+    END IF;
+    FOR wanted IN SELECT w.* FROM lumis.take_over t, LATERAL (VALUES
+        ('fact_accumulations_redemption_kind', 'UNIQUE ', 'fact_accumulations',
+            '(redemption_id, kind) WHERE redemption_id IS NOT NULL', true),
+        ('fact_accumulations_user', '', 'fact_accumulations', '(user_id, id DESC)',
+            (t.remembered->>'user_index')::boolean),
+        ('fact_redemptions_user', '', 'fact_redemptions', '(user_id)',
+            (t.remembered->>'purchases_index')::boolean)) AS w(name, kind, tab, definition, needed)
+        WHERE w.needed
+    LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_index i
+            WHERE i.indexrelid = to_regclass(layout || '.' || wanted.name) AND i.indisvalid);
+        IF to_regclass(layout || '.' || wanted.name) IS NOT NULL THEN
+            RETURN NEXT format('DROP INDEX CONCURRENTLY %I.%I', layout, wanted.name);
+        END IF;
+        RETURN NEXT format('CREATE %sINDEX CONCURRENTLY %I ON %I.%I %s',
+            wanted.kind, wanted.name, layout, wanted.tab, wanted.definition);
+    END LOOP;
+END
+$indexes$;
+SELECT pg_temp.lumis_ledger_indexes()
+\gexec
+
+DO $migration$
+DECLARE
+    this_migration constant text := '2025_10_17_redemption_system';
+    home      text := pg_temp.lumis_layout();      -- of the legacy system, if there is one
+    is_legacy boolean := home IN ('public', 'rewards');
+    created   text[] := '{}';
+    item      text;
+    part      record;
+    top       bigint;
+    tries     integer := 0;
+    stored    regclass;                            -- the legacy table of balances, if there is one
+    ledger    regclass;
+    ids       regclass;                            -- the sequence of the ledger's ids
+    kept      jsonb := '{}';                      -- what down must put back
+    replaced  jsonb := '[]';                       -- triggers, likewise
+    switched  timestamptz;
+BEGIN
+    IF home = 'applied' THEN
+        RAISE NOTICE 'migration % is already applied; nothing to do', this_migration;
+        RETURN;
+    ELSIF home = 'unfinished' THEN
+        RETURN;
+    END IF;
+    SET LOCAL lock_timeout = '5s';
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    PERFORM pg_temp.lumis_hindrance(home);
+    IF is_legacy THEN
+        created := ARRAY(SELECT jsonb_array_elements_text(t.remembered->'made')
+            FROM lumis.take_over t);
+    END IF;
+    FOREACH item IN ARRAY ARRAY['rewards', 'lumis'] LOOP
+        IF to_regnamespace(item) IS NULL THEN
+            created := created || item;
+            EXECUTE format('CREATE SCHEMA %I', item);
+        END IF;
     END LOOP;
 
     ------------------------------------------------------------------------------------------
@@ -115,123 +647,6 @@ BEGIN
     ) WITH (fillfactor = 70);                      -- totals change in place, without index work
     CREATE INDEX idx_merchants_active ON rewards.merchants (merchant_name) WHERE is_active;
 
-    CREATE TABLE rewards.redemption_offers (
-        offer_id                  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-        name_friendly             varchar(255) NOT NULL,
-        description               text,
-        lumis_cost                integer NOT NULL,
-        stock_quantity            integer,             -- what is left; NULL = unlimited
-        stock_held                integer NOT NULL DEFAULT 0,  -- live: pending + confirmed
-        merchant_id               uuid REFERENCES rewards.merchants,  -- NULL = any merchant
-        is_active                 boolean NOT NULL DEFAULT true,
-        valid_from                timestamptz,         -- NULL = open
-        valid_to                  timestamptz,         -- NULL = open; exclusive
-        offer_category            varchar(100),
-        max_redemptions_per_user  integer,             -- NULL = none
-        code_ttl_minutes          integer,             -- NULL = the installation's default
-        on_expiry                 text NOT NULL DEFAULT 'refund',
-        image_url                 text,
-        terms                     text,
-        created_at                timestamptz NOT NULL DEFAULT now(),
-        updated_at                timestamptz NOT NULL DEFAULT now(),
-        CONSTRAINT offers_active_has_price CHECK (NOT is_active OR lumis_cost > 0),
-        CONSTRAINT offers_window_opens_before_it_ends CHECK (NOT is_active OR valid_from < valid_to),
-        CONSTRAINT offers_stock_not_negative CHECK (stock_quantity >= 0),
-        CONSTRAINT offers_held_not_negative CHECK (stock_held >= 0),
-        CONSTRAINT offers_limit_positive CHECK (max_redemptions_per_user > 0),
-        CONSTRAINT offers_ttl_positive CHECK (code_ttl_minutes > 0),
-        CONSTRAINT offers_on_expiry_known CHECK (on_expiry IN ('refund', 'forfeit'))
-    ) WITH (fillfactor = 50);                      -- a hot offer's stock changes in place
-    -- no now() in a predicate: PostgreSQL wants it immutable, so the date is in the key
-    CREATE INDEX idx_offers_active_valid ON rewards.redemption_offers
-        (created_at DESC, offer_id DESC, valid_to) WHERE is_active;
-    CREATE INDEX idx_offers_category ON rewards.redemption_offers (offer_category) WHERE is_active;
-    CREATE INDEX idx_offers_cost ON rewards.redemption_offers (lumis_cost, offer_id) WHERE is_active;
-    CREATE INDEX idx_offers_merchant ON rewards.redemption_offers (merchant_id);
-
-    CREATE TABLE rewards.user_redemptions (
-        redemption_id             uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-        user_id                   integer NOT NULL,    -- no foreign key: members live elsewhere
-        offer_id                  uuid NOT NULL REFERENCES rewards.redemption_offers,
-        lumis_spent               integer NOT NULL,
-        redemption_code           varchar(64) NOT NULL CONSTRAINT idx_redemptions_code UNIQUE,
-        qr_image_url              text,
-        qr_landing_url            text,
-        redemption_status         varchar(20) NOT NULL DEFAULT 'pending',
-        validated_by_merchant_id  uuid REFERENCES rewards.merchants,
-        validated_at              timestamptz,         -- first use; stays when reversed
-        code_expires_at           timestamptz NOT NULL DEFAULT now() + interval '1 day',
-        created_at                timestamptz NOT NULL DEFAULT now(),
-        -- frozen from the offer when it was redeemed: later edits do not touch an issued code
-        offer_name                varchar(255),
-        merchant_id               uuid REFERENCES rewards.merchants,
-        on_expiry                 text NOT NULL DEFAULT 'refund',
-        landing_token             text,                -- what the QR carries; never the code
-        closed_at                 timestamptz,         -- cancelled, expired or reversed
-        cancellation_reason       text,
-        changed_by                jsonb,               -- type, id, ip, agent, request_id, details
-        CONSTRAINT redemptions_status_known
-            CHECK (redemption_status IN ('pending', 'confirmed', 'cancelled', 'expired')),
-        CONSTRAINT redemptions_cost_positive CHECK (lumis_spent > 0),
-        CONSTRAINT redemptions_on_expiry_known CHECK (on_expiry IN ('refund', 'forfeit'))
-    ) WITH (fillfactor = 85);
-    CREATE INDEX idx_redemptions_user ON rewards.user_redemptions
-        (user_id, created_at DESC, redemption_id DESC);
-    CREATE INDEX idx_redemptions_status ON rewards.user_redemptions
-        (redemption_status, code_expires_at);
-    CREATE INDEX idx_redemptions_offer ON rewards.user_redemptions (offer_id, redemption_status);
-    CREATE INDEX idx_redemptions_merchant ON rewards.user_redemptions
-        (validated_by_merchant_id, validated_at DESC, redemption_id DESC)
-        WHERE validated_by_merchant_id IS NOT NULL;
-    CREATE INDEX idx_redemptions_created ON rewards.user_redemptions
-        (created_at DESC, redemption_id DESC);
-    CREATE UNIQUE INDEX idx_redemptions_landing ON rewards.user_redemptions (landing_token)
-        WHERE landing_token IS NOT NULL;
-
-    CREATE TABLE rewards.redemption_audit_log (
-        log_id         bigserial PRIMARY KEY,
-        redemption_id  uuid,      -- no foreign key: the log outlives what it tells of
-        action         varchar(50) NOT NULL,
-        actor_type     varchar(50) NOT NULL,
-        actor_id       varchar(255),
-        ip_address     inet,
-        user_agent     text,
-        metadata       jsonb,
-        created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-        request_id     text,
-        CONSTRAINT audit_action_known CHECK (action IN ('created', 'validated', 'confirmed',
-            'cancelled', 'reversed', 'expired', 'refused', 'deleted'))
-    );
-    CREATE INDEX idx_audit_redemption ON rewards.redemption_audit_log (redemption_id, log_id);
-    CREATE INDEX idx_audit_action ON rewards.redemption_audit_log (action, log_id DESC);
-    CREATE INDEX idx_audit_created ON rewards.redemption_audit_log (created_at);
-
-    ------------------------------------------------------------------------------------------
-    -- public.fact_accumulations: the ledger. Other systems insert their points here too.
-    ------------------------------------------------------------------------------------------
-    CREATE TABLE public.fact_accumulations (
-        id             bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-        user_id        integer NOT NULL,
-        accum_id       integer,
-        accum_type     text,
-        accum_key      text,
-        dtype          text NOT NULL DEFAULT 'points',   -- other kinds move no points
-        quantity       numeric NOT NULL,
-        date           timestamptz NOT NULL DEFAULT clock_timestamp(),
-        redemption_id  uuid,
-        kind           text,
-        CONSTRAINT ledger_quantity_finite CHECK (quantity NOT IN ('NaN', 'Infinity', '-Infinity')),
-        CONSTRAINT ledger_kind_known CHECK (kind IN ('spend', 'refund', 'grant', 'adjustment')),
-        CONSTRAINT ledger_redemption_has_kind
-            CHECK ((redemption_id IS NOT NULL) = (kind IN ('spend', 'refund')) IS NOT FALSE),
-        CONSTRAINT ledger_spend_is_negative CHECK (kind <> 'spend' OR quantity < 0),
-        CONSTRAINT ledger_refund_is_positive CHECK (kind <> 'refund' OR quantity > 0)
-    );
-    CREATE INDEX fact_accumulations_user ON public.fact_accumulations (user_id, id DESC);
-    -- one spend and at most one refund for a redemption, whoever writes
-    CREATE UNIQUE INDEX fact_accumulations_redemption_kind ON public.fact_accumulations
-        (redemption_id, kind) WHERE redemption_id IS NOT NULL;
-
     ------------------------------------------------------------------------------------------
     -- lumis: what the programme's four tables have no place for
     ------------------------------------------------------------------------------------------
@@ -241,11 +656,18 @@ BEGIN
         applied_by  text NOT NULL DEFAULT session_user,
         created     text[] NOT NULL DEFAULT '{}'   -- schemas and extensions that down takes back
     );
-    CREATE TABLE lumis.balances (                  -- the ledger's trigger is its only writer
-        user_id     integer PRIMARY KEY,
-        balance     numeric NOT NULL,
-        updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
-    ) WITH (fillfactor = 70);
+    IF is_legacy AND to_regclass(home || '.fact_balance_points') IS NOT NULL THEN
+        stored := format('%I.fact_balance_points', home);
+        -- the one place of balances stays the table that the old system reads, writes and locks
+        EXECUTE format('CREATE VIEW lumis.balances AS SELECT user_id, balance, latest_update AS '
+            'updated_at FROM %s WHERE user_id IS NOT NULL', stored);
+    ELSE
+        CREATE TABLE lumis.balances (              -- the ledger's trigger is its only writer
+            user_id     integer PRIMARY KEY,
+            balance     numeric NOT NULL,
+            updated_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+        ) WITH (fillfactor = 70);
+    END IF;
     CREATE TABLE lumis.members (
         user_id       integer PRIMARY KEY,
         display_name  text,
@@ -320,6 +742,401 @@ BEGIN
         mark  timestamptz NOT NULL
     );
 
+    IF NOT is_legacy THEN
+        CREATE TABLE rewards.redemption_offers (
+            offer_id                  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+            name_friendly             varchar(255) NOT NULL,
+            description               text,
+            lumis_cost                integer NOT NULL,
+            stock_quantity            integer,             -- what is left; NULL = unlimited
+            stock_held                integer NOT NULL DEFAULT 0,  -- live: pending + confirmed
+            merchant_id               uuid REFERENCES rewards.merchants,  -- NULL = any merchant
+            is_active                 boolean NOT NULL DEFAULT true,
+            valid_from                timestamptz,         -- NULL = open
+            valid_to                  timestamptz,         -- NULL = open; exclusive
+            offer_category            varchar(100),
+            max_redemptions_per_user  integer,             -- NULL = none
+            code_ttl_minutes          integer,             -- NULL = the installation's default
+            on_expiry                 text NOT NULL DEFAULT 'refund',
+            image_url                 text,
+            terms                     text,
+            created_at                timestamptz NOT NULL DEFAULT now(),
+            updated_at                timestamptz NOT NULL DEFAULT now()
+        );
+    ELSE
+        -- What takes time comes before the locks: members whom the old system knows by name, and
+        -- those to whom it owes a balance that it has never stored.
+        IF to_regclass('public.dim_users') IS NOT NULL THEN
+            SELECT string_agg(coalesce((SELECT format('%I::text', a.attname) FROM pg_attribute a
+                WHERE a.attrelid = to_regclass('public.dim_users') AND a.attname = w.name
+                  AND NOT a.attisdropped), 'NULL'), ', ' ORDER BY w.name DESC) INTO item
+            FROM (VALUES ('name'), ('email')) w(name);
+            EXECUTE format('INSERT INTO lumis.members (user_id, display_name, email)
+                SELECT u.id::integer, %s FROM public.dim_users u
+                WHERE u.id::numeric BETWEEN 1 AND 2147483647
+                ON CONFLICT DO NOTHING', item);
+        END IF;
+        CREATE TEMP TABLE owed (user_id integer, at_most bigint) ON COMMIT DROP;
+        IF stored IS NOT NULL THEN
+            EXECUTE format('INSERT INTO owed SELECT u.user_id FROM (
+                SELECT user_id FROM %1$I.fact_accumulations UNION
+                SELECT user_id FROM %1$I.fact_redemptions) u
+                WHERE u.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM %2$s b
+                    WHERE b.user_id = u.user_id AND b.balance IS NOT NULL)', home, stored);
+        END IF;
+        EXECUTE format('SELECT max(id) FROM %I.fact_accumulations', home) INTO top;
+
+        -- All locks at once, or none: waiting with some in hand would stall the old system, and
+        -- an exchange of locks with one of its transactions would end in a deadlock.
+        RAISE INFO 'switching over: for a moment the old system waits';
+        SET LOCAL lock_timeout = '150ms';
+        LOOP
+            tries := tries + 1;
+            BEGIN
+                IF to_regclass(home || '.vw_hist_accum_redem') IS NOT NULL THEN
+                    EXECUTE format('LOCK TABLE %I.vw_hist_accum_redem IN ACCESS EXCLUSIVE MODE', home);
+                END IF;
+                -- in the order of the old trigger, so that who earns waits with nothing in hand
+                EXECUTE format('LOCK TABLE %1$I.fact_accumulations, %1$I.dim_redemptions,
+                    %2$s %1$I.fact_redemptions IN ACCESS EXCLUSIVE MODE', home, stored || ',');
+                EXIT;
+            EXCEPTION WHEN lock_not_available THEN
+                IF tries = 10 THEN
+                    RAISE EXCEPTION 'somebody keeps a lock on the tables of the old system'
+                        USING ERRCODE = 'lock_not_available',
+                            DETAIL = format('Sessions that have been in a transaction for long: %s',
+                            coalesce((SELECT string_agg(format('%s (%s, %s, since %s)', a.pid,
+                                coalesce(a.usename, '?'), a.state, a.xact_start::timestamptz(0)), ', ')
+                            FROM pg_stat_activity a WHERE a.datname = current_database()
+                              AND a.pid <> pg_backend_pid()
+                              AND a.xact_start < clock_timestamp() - interval '3 seconds'), 'none')),
+                            HINT = 'Nothing was switched. Let it finish, or end it with '
+                                'pg_terminate_backend(pid); then run this again.';
+                END IF;
+                PERFORM pg_sleep(0.2 + random() * 0.4);
+            END;
+        END LOOP;
+        SET LOCAL lock_timeout = '5s';
+        SET CONSTRAINTS ALL IMMEDIATE;             -- else their checks would be in the way of DDL
+        switched := clock_timestamp();
+
+        IF stored IS NULL THEN
+            EXECUTE format('INSERT INTO lumis.balances (user_id, balance)
+                SELECT m.user_id, sum(m.points) FROM (
+                    SELECT user_id, quantity AS points FROM %1$I.fact_accumulations
+                    WHERE dtype = ''points'' UNION ALL
+                    SELECT user_id, -quantity FROM %1$I.fact_redemptions) m
+                WHERE m.user_id IS NOT NULL AND m.points IS NOT NULL
+                GROUP BY m.user_id', home);
+        ELSE
+            CREATE TABLE lumis.balances_made (user_id integer PRIMARY KEY, existed boolean NOT NULL,
+                became numeric NOT NULL);          -- for down
+            EXECUTE format('INSERT INTO owed SELECT DISTINCT e.user_id FROM %I.fact_accumulations e
+                WHERE e.id > $1 AND e.user_id IS NOT NULL', home) USING top;
+            ANALYZE owed;
+            EXECUTE format('INSERT INTO lumis.balances_made
+                SELECT o.user_id, EXISTS (SELECT FROM %2$s b WHERE b.user_id = o.user_id),
+                    coalesce((SELECT sum(e.quantity) FROM %1$I.fact_accumulations e
+                        WHERE e.user_id = o.user_id AND e.dtype = ''points''), 0)
+                    - coalesce(p.points, 0)
+                FROM (SELECT DISTINCT user_id FROM owed) o
+                LEFT JOIN (SELECT user_id, sum(quantity) AS points FROM %1$I.fact_redemptions
+                    GROUP BY user_id) p ON p.user_id = o.user_id
+                WHERE NOT EXISTS (SELECT FROM %2$s b
+                    WHERE b.user_id = o.user_id AND b.balance IS NOT NULL)', home, stored);
+            EXECUTE format('UPDATE %s b SET balance = m.became FROM lumis.balances_made m
+                WHERE m.existed AND b.user_id = m.user_id', stored);
+            EXECUTE format('INSERT INTO %s (user_id, balance, latest_update)
+                SELECT m.user_id, m.became, $1 FROM lumis.balances_made m WHERE NOT m.existed',
+                stored) USING switched;
+        END IF;
+
+        -- The old trigger would compute the balances anew, without what was redeemed since.
+        FOR part IN SELECT t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) AS definition,
+                obj_description(t.oid, 'pg_trigger') AS comment
+            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+            WHERE t.tgrelid = to_regclass(home || '.fact_accumulations') AND NOT t.tgisinternal
+              AND p.prosrc ~* '\mfact_balance_points\M'
+        LOOP
+            replaced := replaced || to_jsonb(part);
+            EXECUTE format('DROP TRIGGER %I ON %I.fact_accumulations', part.tgname, home);
+        END LOOP;
+
+        -- The old definitions, in the old names, for down; and sequences, which would move along
+        -- with their table and could then not be found by name.
+        FOR part IN SELECT c.relname, c.relacl, c.relowner, c.relrowsecurity, c.reloptions,
+                c.oid AS tab, array_agg(a.attname ORDER BY a.attnum) AS columns
+            FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                AND NOT a.attisdropped
+            WHERE c.relnamespace = to_regnamespace(home)
+              AND c.relname IN ('dim_redemptions', 'fact_redemptions')
+            GROUP BY c.oid
+        LOOP
+            kept := kept || jsonb_build_object(part.relname, jsonb_build_object(
+                'columns', to_jsonb(part.columns), 'options', to_jsonb(part.reloptions),
+                'oid', part.tab::oid::bigint, 'sequence', (SELECT s.seq
+                    FROM pg_temp.lumis_sequence_of(part.tab, 'id') AS s(seq)
+                    JOIN pg_depend d ON d.objid = s.seq AND d.refobjid = part.tab
+                        AND d.deptype = 'a')));
+        END LOOP;
+        kept := kept || jsonb_build_object('triggers', to_jsonb(replaced),
+            'history', (SELECT jsonb_build_object('options', c.reloptions,
+                'definition', pg_get_viewdef(c.oid))
+                FROM pg_class c WHERE c.oid = to_regclass(home || '.vw_hist_accum_redem')
+                  AND c.relkind = 'v'),
+            'ledger_ids', (SELECT to_jsonb(s) FROM pg_sequences s
+                WHERE to_regclass(format('%I.%I', s.schemaname, s.sequencename))
+                    = pg_temp.lumis_sequence_of(to_regclass(home || '.fact_accumulations'), 'id')));
+        IF kept #> '{dim_redemptions,sequence}' <> 'null' THEN
+            EXECUTE format('ALTER SEQUENCE %s OWNED BY NONE',
+                kept #>> '{dim_redemptions,sequence}');
+        END IF;
+
+        -- The catalogue: the very table, so that foreign keys and views of neighbours follow.
+        IF home <> 'rewards' THEN
+            EXECUTE format('ALTER TABLE %I.dim_redemptions SET SCHEMA rewards', home);
+        END IF;
+        ALTER TABLE rewards.dim_redemptions RENAME TO redemption_offers;
+        ALTER TABLE rewards.redemption_offers RENAME COLUMN id TO legacy_id;
+        ALTER TABLE rewards.redemption_offers RENAME COLUMN points TO lumis_cost;
+        ALTER TABLE rewards.redemption_offers
+            ADD COLUMN offer_id uuid NOT NULL DEFAULT gen_random_uuid()
+                CONSTRAINT redemption_offers_offer_id_key UNIQUE,
+            ADD COLUMN description text,
+            ADD COLUMN stock_quantity integer,
+            ADD COLUMN stock_held integer NOT NULL DEFAULT 0,
+            ADD COLUMN merchant_id uuid REFERENCES rewards.merchants,
+            ADD COLUMN is_active boolean NOT NULL DEFAULT true,
+            ADD COLUMN offer_category varchar(100),
+            ADD COLUMN max_redemptions_per_user integer,
+            ADD COLUMN code_ttl_minutes integer,
+            ADD COLUMN on_expiry text NOT NULL DEFAULT 'refund',
+            ADD COLUMN image_url text,
+            ADD COLUMN terms text,
+            ADD COLUMN updated_at timestamptz NOT NULL DEFAULT now();
+        IF NOT kept #> '{dim_redemptions,columns}' ? 'created_at' THEN
+            ALTER TABLE rewards.redemption_offers ADD COLUMN created_at timestamptz;
+        END IF;
+        CREATE TABLE lumis.take_over_findings (    -- what the operator should look at
+            kind     text NOT NULL,
+            subject  text NOT NULL,
+            detail   text NOT NULL
+        );
+        INSERT INTO lumis.take_over_findings
+        SELECT 'offer inactive', o.legacy_id || ' ' || coalesce(o.name_friendly, ''), f.fault
+        FROM rewards.redemption_offers o CROSS JOIN LATERAL pg_temp.lumis_offer_fault(
+            o.name_friendly, o.lumis_cost, o.valid_from, o.valid_to) AS f(fault)
+        WHERE f.fault IS NOT NULL ORDER BY o.legacy_id;
+        EXECUTE replace(regexp_replace(pg_get_functiondef(
+            'pg_temp.lumis_offer_fault(text,bigint,timestamptz,timestamptz)'::regprocedure),
+            'pg_temp(_\d+)?\.lumis_offer_fault', 'lumis.offer_fault'), 'OR REPLACE ', '');
+
+        -- Whoever writes: the two names of one fact agree, and what cannot be sold is not active.
+        CREATE FUNCTION lumis.shape_offer() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        DECLARE
+            new_  jsonb := to_jsonb(NEW);
+            old_  jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) ELSE '{}' END;
+            pair  text[];
+            is_old  boolean;
+        BEGIN
+            FOREACH pair SLICE 1 IN ARRAY ARRAY[['description', 'description_friendly'],
+                ['image_url', 'img']]
+            LOOP
+                IF new_->>pair[1] IS DISTINCT FROM old_->>pair[1] AND new_ ? pair[2] THEN
+                    -- the old columns are shorter; ours keeps the whole
+                    IF left(new_->>pair[1], 500) IS DISTINCT FROM new_->>pair[2] THEN
+                        new_ := new_ || jsonb_build_object(pair[2], left(new_->>pair[1], 500));
+                    END IF;
+                ELSIF new_->>pair[2] IS DISTINCT FROM old_->>pair[2] THEN
+                    new_ := new_ || jsonb_build_object(pair[1], new_->>pair[2]);
+                END IF;
+            END LOOP;
+            IF TG_OP = 'INSERT' THEN
+                IF NEW.legacy_id IS NULL THEN      -- the old system has no default: one at a time
+                    PERFORM pg_advisory_xact_lock(hashtext('lumis.offers'));
+                    new_ := new_ || jsonb_build_object('legacy_id', (SELECT coalesce(max(o.legacy_id), 0)
+                        + 1 FROM rewards.redemption_offers o));
+                END IF;
+                IF new_->>'name' IS NULL THEN      -- not by the old name, which demands one
+                    new_ := new_ || jsonb_build_object('name', NEW.name_friendly,
+                        'created_at', coalesce(NEW.created_at, now()));
+                END IF;
+            END IF;
+            NEW := jsonb_populate_record(NEW, new_);
+            -- Under the old name nobody sees is_active, updated_at or offer_id: there an offer that
+            -- cannot be sold goes inactive. Elsewhere a constraint says what it lacks.
+            is_old := CASE TG_OP WHEN 'INSERT' THEN substr(NEW.offer_id::text, 15, 1) = '4'
+                ELSE NEW.updated_at = OLD.updated_at END;
+            IF NEW.is_active AND is_old THEN
+                NEW.is_active := lumis.offer_fault(NEW.name_friendly, NEW.lumis_cost,
+                    NEW.valid_from, NEW.valid_to) IS NULL;
+            ELSIF NEW.is_active THEN               -- shown as open, so open it is
+                IF NEW.valid_from NOT BETWEEN '0001-01-02Z' AND '9999-12-31Z' THEN
+                    NEW.valid_from := NULL;
+                END IF;
+                IF NEW.valid_to NOT BETWEEN '0001-01-02Z' AND '9999-12-31Z' THEN
+                    NEW.valid_to := NULL;
+                END IF;
+            END IF;
+            RETURN NEW;
+        END $$;
+        PERFORM pg_temp.lumis_rest_triggers('rewards.redemption_offers', true);
+        UPDATE rewards.redemption_offers o
+        SET description = to_jsonb(o)->>'description_friendly', image_url = to_jsonb(o)->>'img',
+            is_active = lumis.offer_fault(o.name_friendly, o.lumis_cost, o.valid_from, o.valid_to)
+                IS NULL;
+        PERFORM pg_temp.lumis_rest_triggers('rewards.redemption_offers', false);
+        SELECT string_agg(a.attname, ', ') INTO item FROM pg_attribute a
+        WHERE a.attrelid = 'rewards.redemption_offers'::regclass AND a.attname IN ('legacy_id',
+            'name', 'name_friendly', 'description_friendly', 'description', 'img', 'image_url',
+            'lumis_cost', 'valid_from', 'valid_to', 'is_active') AND NOT a.attisdropped;
+        EXECUTE format('CREATE TRIGGER trg_shape_offer BEFORE INSERT OR UPDATE OF %s
+            ON rewards.redemption_offers FOR EACH ROW EXECUTE FUNCTION lumis.shape_offer()', item);
+
+        EXECUTE format('ALTER TABLE %I.fact_redemptions RENAME TO fact_redemptions_legacy', home);
+    END IF;
+    ALTER TABLE rewards.redemption_offers
+        SET (fillfactor = 50),                     -- a hot offer's stock changes in place
+        ADD CONSTRAINT offers_active_has_price
+            CHECK (NOT is_active OR (lumis_cost IS NOT NULL AND lumis_cost > 0)),
+        ADD CONSTRAINT offers_active_has_name
+            CHECK (NOT is_active OR coalesce(btrim(name_friendly), '') <> ''),
+        ADD CONSTRAINT offers_window_opens_before_it_ends
+            CHECK (NOT is_active OR valid_from < valid_to),
+        ADD CONSTRAINT offers_stock_not_negative CHECK (stock_quantity >= 0),
+        ADD CONSTRAINT offers_held_not_negative CHECK (stock_held >= 0),
+        ADD CONSTRAINT offers_limit_positive CHECK (max_redemptions_per_user > 0),
+        ADD CONSTRAINT offers_ttl_positive CHECK (code_ttl_minutes > 0),
+        ADD CONSTRAINT offers_on_expiry_known CHECK (on_expiry IN ('refund', 'forfeit'));
+    -- no now() in a predicate: PostgreSQL wants it immutable, so the date is in the key;
+    -- an offer that was taken over may have no time of its making
+    CREATE INDEX idx_offers_active_valid ON rewards.redemption_offers
+        ((CASE WHEN isfinite(created_at) THEN created_at ELSE '1970-01-01Z'::timestamptz END) DESC,
+         offer_id DESC, valid_to) WHERE is_active;
+    CREATE INDEX idx_offers_category ON rewards.redemption_offers (offer_category) WHERE is_active;
+    CREATE INDEX idx_offers_cost ON rewards.redemption_offers (lumis_cost, offer_id) WHERE is_active;
+    CREATE INDEX idx_offers_merchant ON rewards.redemption_offers (merchant_id);
+
+    CREATE TABLE rewards.user_redemptions (
+        redemption_id             uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        user_id                   integer NOT NULL,    -- no foreign key: members live elsewhere
+        offer_id                  uuid NOT NULL REFERENCES rewards.redemption_offers (offer_id),
+        lumis_spent               integer NOT NULL,
+        redemption_code           varchar(64) NOT NULL CONSTRAINT idx_redemptions_code UNIQUE,
+        qr_image_url              text,
+        qr_landing_url            text,
+        redemption_status         varchar(20) NOT NULL DEFAULT 'pending',
+        validated_by_merchant_id  uuid REFERENCES rewards.merchants,
+        validated_at              timestamptz,         -- first use; stays when reversed
+        code_expires_at           timestamptz NOT NULL DEFAULT now() + interval '1 day',
+        created_at                timestamptz NOT NULL DEFAULT now(),
+        -- frozen from the offer when it was redeemed: later edits do not touch an issued code
+        offer_name                varchar(255),
+        merchant_id               uuid REFERENCES rewards.merchants,
+        on_expiry                 text NOT NULL DEFAULT 'refund',
+        landing_token             text,                -- what the QR carries; never the code
+        closed_at                 timestamptz,         -- cancelled, expired or reversed
+        cancellation_reason       text,
+        changed_by                jsonb,               -- type, id, ip, agent, request_id, details
+        CONSTRAINT redemptions_status_known
+            CHECK (redemption_status IN ('pending', 'confirmed', 'cancelled', 'expired')),
+        CONSTRAINT redemptions_cost_positive CHECK (lumis_spent > 0),
+        CONSTRAINT redemptions_on_expiry_known CHECK (on_expiry IN ('refund', 'forfeit'))
+    ) WITH (fillfactor = 85);
+    CREATE INDEX idx_redemptions_user ON rewards.user_redemptions
+        (user_id, created_at DESC, redemption_id DESC);
+    CREATE INDEX idx_redemptions_status ON rewards.user_redemptions
+        (redemption_status, code_expires_at);
+    CREATE INDEX idx_redemptions_offer ON rewards.user_redemptions (offer_id, redemption_status);
+    CREATE INDEX idx_redemptions_merchant ON rewards.user_redemptions
+        (validated_by_merchant_id, validated_at DESC, redemption_id DESC)
+        WHERE validated_by_merchant_id IS NOT NULL;
+    CREATE INDEX idx_redemptions_created ON rewards.user_redemptions
+        (created_at DESC, redemption_id DESC);
+    CREATE UNIQUE INDEX idx_redemptions_landing ON rewards.user_redemptions (landing_token)
+        WHERE landing_token IS NOT NULL;
+
+    CREATE TABLE rewards.redemption_audit_log (
+        log_id         bigserial PRIMARY KEY,
+        redemption_id  uuid,      -- no foreign key: the log outlives what it tells of
+        action         varchar(50) NOT NULL,
+        actor_type     varchar(50) NOT NULL,
+        actor_id       varchar(255),
+        ip_address     inet,
+        user_agent     text,
+        metadata       jsonb,
+        created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+        request_id     text,
+        CONSTRAINT audit_action_known CHECK (action IN ('created', 'validated', 'confirmed',
+            'cancelled', 'reversed', 'expired', 'refused', 'deleted'))
+    );
+    CREATE INDEX idx_audit_redemption ON rewards.redemption_audit_log (redemption_id, log_id);
+    CREATE INDEX idx_audit_action ON rewards.redemption_audit_log (action, log_id DESC);
+    CREATE INDEX idx_audit_created ON rewards.redemption_audit_log (created_at);
+
+    ------------------------------------------------------------------------------------------
+    -- public.fact_accumulations: the ledger. Other systems insert their points here too.
+    ------------------------------------------------------------------------------------------
+    IF NOT is_legacy THEN
+        CREATE TABLE public.fact_accumulations (
+            id             bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+            user_id        integer NOT NULL,
+            accum_id       integer,
+            accum_type     text,
+            accum_key      text,
+            dtype          text NOT NULL DEFAULT 'points',   -- other kinds move no points
+            quantity       numeric NOT NULL,
+            date           timestamptz NOT NULL DEFAULT clock_timestamp(),
+            redemption_id  uuid,
+            kind           text,
+            CONSTRAINT ledger_quantity_finite CHECK (quantity NOT IN ('NaN', 'Infinity', '-Infinity')),
+            CONSTRAINT ledger_kind_known
+                    CHECK (kind IN ('spend', 'refund', 'grant', 'adjustment', 'opening')),
+            CONSTRAINT ledger_redemption_has_kind
+                CHECK ((redemption_id IS NOT NULL) = (kind IN ('spend', 'refund')) IS NOT FALSE),
+            CONSTRAINT ledger_spend_is_negative CHECK (kind <> 'spend' OR quantity < 0),
+            CONSTRAINT ledger_refund_is_positive CHECK (kind <> 'refund' OR quantity > 0)
+        );
+        CREATE INDEX fact_accumulations_user ON public.fact_accumulations (user_id, id DESC);
+        -- one spend and at most one refund for a redemption, whoever writes
+        CREATE UNIQUE INDEX fact_accumulations_redemption_kind ON public.fact_accumulations
+            (redemption_id, kind) WHERE redemption_id IS NOT NULL;
+        ledger := 'public.fact_accumulations';
+    ELSE
+        ledger := home || '.fact_accumulations';
+        IF home <> 'public' THEN                   -- one name for us, wherever the table is
+            EXECUTE format('CREATE VIEW public.fact_accumulations AS SELECT * FROM %s', ledger);
+            PERFORM pg_temp.lumis_copy_grants(ledger, 'public.fact_accumulations');
+        END IF;
+    END IF;
+    ids := pg_temp.lumis_sequence_of(ledger, 'id');
+    IF ids IS NULL THEN                            -- the old system brings its own
+        CREATE SEQUENCE lumis.ledger_ids;
+        ids := 'lumis.ledger_ids';
+        kept := kept || jsonb_build_object('id_default', coalesce(
+            (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d JOIN pg_attribute a
+                ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
+             WHERE a.attrelid = ledger AND a.attname = 'id'), 'none'));
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN id SET DEFAULT nextval(%L)', ledger, ids);
+    END IF;
+    EXECUTE format('CREATE FUNCTION lumis.next_ledger_id() RETURNS bigint LANGUAGE sql
+        SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L', format('SELECT nextval(%L)', ids));
+    -- Others may bring ids of their own: the next one of ours must not be among them.
+    EXECUTE format($make$CREATE FUNCTION lumis.pass_ledger_ids(used bigint) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pass$
+        DECLARE
+            last  bigint := (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM %1$s);
+        BEGIN
+            IF used - last > 1000 THEN
+                PERFORM setval(%1$L, used);
+                RETURN;
+            END IF;
+            WHILE last < used LOOP   -- not setval: another session may be further by now
+                last := nextval(%1$L);
+            END LOOP;
+        END $pass$$make$, ids);
+
     ------------------------------------------------------------------------------------------
     -- Functions and triggers
     ------------------------------------------------------------------------------------------
@@ -341,20 +1158,28 @@ BEGIN
     CREATE FUNCTION lumis.apply_ledger_entries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     BEGIN
-        INSERT INTO lumis.balances AS b (user_id, balance)
-        SELECT e.user_id, sum(e.quantity) FROM entries e WHERE e.dtype = 'points'
+        PERFORM lumis.pass_ledger_ids(max(e.id)) FROM entries e WHERE e.kind IS NULL
+            HAVING max(e.id) IS NOT NULL;
+        IF current_setting('lumis.posting', true) = 'balance' THEN
+            RETURN NULL;                           -- what is booked here is in the balance already
+        END IF;
+        PERFORM set_config('lumis.posting', 'ledger', true);
+        INSERT INTO lumis.balances AS b (user_id, balance, updated_at)
+        SELECT e.user_id, sum(e.quantity), clock_timestamp() FROM entries e
+        WHERE e.dtype = 'points' AND e.user_id IS NOT NULL AND e.quantity IS NOT NULL
         GROUP BY e.user_id ORDER BY e.user_id
         ON CONFLICT (user_id) DO UPDATE
-            SET balance = b.balance + excluded.balance, updated_at = clock_timestamp();
+            SET balance = coalesce(b.balance, 0) + excluded.balance, updated_at = clock_timestamp();
+        PERFORM set_config('lumis.posting', '', true);
         IF EXISTS (SELECT FROM entries e JOIN lumis.balances b USING (user_id)
                    WHERE e.kind = 'spend' AND b.balance < 0) THEN
             RAISE EXCEPTION 'a member cannot spend below zero' USING ERRCODE = 'LM003';
         END IF;
         RETURN NULL;
     END $$;
-    CREATE TRIGGER trg_ledger_balances AFTER INSERT ON public.fact_accumulations
+    EXECUTE format('CREATE TRIGGER trg_ledger_balances AFTER INSERT ON %s
         REFERENCING NEW TABLE AS entries
-        FOR EACH STATEMENT EXECUTE FUNCTION lumis.apply_ledger_entries();
+        FOR EACH STATEMENT EXECUTE FUNCTION lumis.apply_ledger_entries()', ledger);
 
     CREATE FUNCTION lumis.keep_ledger_immutable() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -362,9 +1187,12 @@ BEGIN
         RAISE EXCEPTION 'ledger entries are immutable' USING ERRCODE = 'LM002',
             HINT = 'Insert an entry with the opposite quantity instead.';
     END $$;
-    CREATE TRIGGER trg_ledger_immutable
-        BEFORE UPDATE OR DELETE OR TRUNCATE ON public.fact_accumulations
-        FOR EACH STATEMENT EXECUTE FUNCTION lumis.keep_ledger_immutable();
+    -- a legacy ledger has columns that move no points
+    EXECUTE format('CREATE TRIGGER trg_ledger_immutable BEFORE UPDATE %s OR DELETE ON %s
+        FOR EACH ROW EXECUTE FUNCTION lumis.keep_ledger_immutable()', CASE WHEN is_legacy
+        THEN 'OF id, user_id, dtype, quantity, date, redemption_id, kind' ELSE '' END, ledger);
+    EXECUTE format('CREATE TRIGGER trg_ledger_never_truncated BEFORE TRUNCATE ON %s
+        FOR EACH STATEMENT EXECUTE FUNCTION lumis.keep_ledger_immutable()', ledger);
 
     -- Audits each redemption made, changed in status or deleted, and guards the state machine:
     -- pending -> confirmed | cancelled | expired, and confirmed -> cancelled with a reason.
@@ -487,8 +1315,9 @@ BEGIN
                      ELSE status END AS outcome
         ), refund AS (
             INSERT INTO public.fact_accumulations
-                (user_id, accum_type, dtype, quantity, redemption_id, kind)
-            SELECT c.user_id, 'redemption', 'points', -spend.quantity, c.redemption_id, 'refund'
+                (user_id, accum_type, dtype, quantity, date, redemption_id, kind)
+            SELECT c.user_id, 'redemption', 'points', -spend.quantity, clock_timestamp(),
+                c.redemption_id, 'refund'
             FROM closed c
             -- what was never spent (a row made by hand) is not given back either
             JOIN public.fact_accumulations spend
@@ -581,8 +1410,110 @@ BEGIN
     REVOKE ALL ON FUNCTION
         lumis.close_redemptions(uuid[], text, timestamptz, jsonb[], text[], boolean[]),
         lumis.expire_redemptions(uuid[], jsonb), lumis.apply_ledger_entries(),
-        lumis.keep_ledger_immutable(), rewards.audit_redemption_change(),
-        rewards.update_merchant_stats() FROM PUBLIC;
+        lumis.keep_ledger_immutable(), lumis.pass_ledger_ids(bigint),
+        rewards.audit_redemption_change(), rewards.update_merchant_stats() FROM PUBLIC;
+
+    ------------------------------------------------------------------------------------------
+    -- The old names go on working, for whoever has been granted them.
+    ------------------------------------------------------------------------------------------
+    IF is_legacy THEN
+        FOR part IN SELECT c.*, c.oid, v.name FROM pg_class c JOIN (VALUES
+            ('rewards.redemption_offers'::regclass, 'dim_redemptions'),
+            (to_regclass(home || '.fact_redemptions_legacy'), 'fact_redemptions')
+            ) AS v(tab, name) ON c.oid = v.tab
+        LOOP
+            EXECUTE format('CREATE VIEW %I.%I %s AS SELECT %s FROM %s', home, part.name,
+                CASE WHEN part.relrowsecurity THEN 'WITH (security_invoker)' END,
+                (SELECT string_agg(CASE WHEN part.name = 'dim_redemptions' AND k.name = 'id'
+                    THEN 'legacy_id AS id' WHEN part.name = 'dim_redemptions' AND k.name = 'points'
+                    THEN 'lumis_cost AS points' ELSE quote_ident(k.name) END, ', ' ORDER BY k.ord)
+                 FROM jsonb_array_elements_text(kept #> ARRAY[part.name, 'columns'])
+                    WITH ORDINALITY AS k(name, ord)), part.oid::regclass);
+            PERFORM pg_temp.lumis_copy_grants(part.oid, to_regclass(format('%I.%I', home, part.name)));
+        END LOOP;
+
+        IF stored IS NOT NULL THEN
+            -- A balance that the old system changes is booked, since the ledger must sum to it.
+            CREATE FUNCTION lumis.book_balance_change() RETURNS trigger
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+            BEGIN
+                IF current_setting('lumis.posting', true) = 'ledger' THEN
+                    RETURN NULL;                   -- the ledger's own trigger
+                END IF;
+                PERFORM set_config('lumis.posting', 'balance', true);
+                INSERT INTO public.fact_accumulations
+                    (user_id, accum_type, dtype, quantity, date, kind)
+                SELECT c.user_id, 'legacy_balance', 'points', sum(c.points), clock_timestamp(),
+                    'adjustment'
+                FROM (SELECT OLD.user_id, -OLD.balance AS points WHERE TG_OP <> 'INSERT' UNION ALL
+                      SELECT NEW.user_id, NEW.balance WHERE TG_OP <> 'DELETE') c
+                WHERE c.user_id IS NOT NULL GROUP BY c.user_id HAVING sum(c.points) <> 0;
+                PERFORM set_config('lumis.posting', '', true);
+                RETURN NULL;
+            END $$;
+            EXECUTE format('CREATE TRIGGER trg_balance_booked AFTER INSERT OR UPDATE OR DELETE ON %s
+                FOR EACH ROW EXECUTE FUNCTION lumis.book_balance_change()', stored);
+            EXECUTE format('CREATE TRIGGER trg_balance_never_truncated BEFORE TRUNCATE ON %s
+                FOR EACH STATEMENT EXECUTE FUNCTION lumis.keep_ledger_immutable()', stored);
+        END IF;
+        -- Purchases of the old system move no points by themselves; down has to know of them.
+        CREATE TABLE lumis.purchase_changes (user_id integer, points numeric NOT NULL);
+        CREATE FUNCTION lumis.note_purchase() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        BEGIN
+            INSERT INTO lumis.purchase_changes
+            SELECT c.user_id, c.points
+            FROM (SELECT OLD.user_id, -OLD.quantity AS points WHERE TG_OP <> 'INSERT' UNION ALL
+                  SELECT NEW.user_id, NEW.quantity WHERE TG_OP <> 'DELETE') c
+            WHERE c.points <> 0;
+            IF TG_ARGV[0] = 'pays' THEN
+                INSERT INTO public.fact_accumulations
+                    (user_id, accum_type, dtype, quantity, date, kind)
+                SELECT c.user_id, 'legacy_balance', 'points', c.points, clock_timestamp(),
+                    'adjustment'
+                FROM (SELECT OLD.user_id, OLD.quantity AS points WHERE TG_OP <> 'INSERT' UNION ALL
+                      SELECT NEW.user_id, -NEW.quantity WHERE TG_OP <> 'DELETE') c
+                WHERE c.points <> 0 AND c.user_id IS NOT NULL;
+            END IF;
+            RETURN NULL;
+        END $$;
+        -- where no balance is stored, nothing but the purchase itself can have paid
+        EXECUTE format('CREATE TRIGGER trg_purchase_noted AFTER INSERT OR UPDATE OR DELETE
+            ON %I.fact_redemptions_legacy FOR EACH ROW EXECUTE FUNCTION lumis.note_purchase(%s)',
+            home, CASE WHEN stored IS NULL THEN '''pays''' ELSE '' END);
+        REVOKE ALL ON FUNCTION lumis.shape_offer(), lumis.note_purchase() FROM PUBLIC;
+
+        EXECUTE format($$CREATE VIEW lumis.past_purchases AS
+            SELECT md5('fact_redemptions ' || f.id)::uuid AS purchase_id, f.id::bigint AS legacy_id,
+                f.user_id, o.offer_id,
+                coalesce(nullif(o.name_friendly, ''), f.redem_id)::text AS offer_name,
+                f.quantity::numeric AS points, f.date AS bought_at, f.expiration_date AS expires_at
+            FROM %I.fact_redemptions_legacy f
+            LEFT JOIN rewards.redemption_offers o ON o.legacy_id
+                = CASE WHEN f.redem_id ~ '^(0|-?[1-9][0-9]{0,8})$' THEN f.redem_id::integer END
+            WHERE lower(f.condition1) = 'canjeado'$$, home);
+
+        -- The history that old screens show: without our entries in the ledger, with redemptions
+        -- that hold or have used points. Its name, columns, owner and grants stay.
+        EXECUTE format($$CREATE VIEW lumis.fact_accumulations AS SELECT * FROM %s
+            WHERE kind IS NULL OR kind = 'grant'
+               OR (kind = 'adjustment' AND accum_type <> 'legacy_balance')$$, ledger);
+        CREATE VIEW lumis.redeemed AS
+            SELECT r.user_id, r.offer_name AS name_friendly, o.description AS description_friendly,
+                r.lumis_spent::numeric AS quantity, r.created_at AS date, o.image_url AS img
+            FROM rewards.user_redemptions r JOIN rewards.redemption_offers o USING (offer_id)
+            WHERE r.redemption_status IN ('pending', 'confirmed')
+               OR (r.redemption_status = 'expired' AND r.on_expiry = 'forfeit');
+        IF kept->'history' <> 'null' THEN
+            PERFORM pg_temp.lumis_widen_history(home, ledger);
+        END IF;
+    ELSE
+        CREATE VIEW lumis.past_purchases AS        -- nothing was bought before us
+            SELECT NULL::uuid AS purchase_id, NULL::bigint AS legacy_id, NULL::integer AS user_id,
+                NULL::uuid AS offer_id, NULL::text AS offer_name, NULL::numeric AS points,
+                NULL::timestamptz AS bought_at, NULL::timestamptz AS expires_at
+            WHERE false;
+    END IF;
 
     ------------------------------------------------------------------------------------------
     -- What an earlier `migrate down` put aside comes back whole.
@@ -590,7 +1521,7 @@ BEGIN
     IF to_regnamespace('lumis_archive') IS NOT NULL THEN
         -- in the order of the foreign keys; triggers rest, since their work is in the rows
         FOR part IN
-            SELECT t.ord, split_part(t.name, '.', 1) AS home, split_part(t.name, '.', 2) AS tab
+            SELECT t.ord, t.name::regclass AS tab, split_part(t.name, '.', 2) AS name
             FROM unnest(ARRAY['rewards.merchants', 'rewards.redemption_offers',
                 'rewards.user_redemptions', 'rewards.redemption_audit_log',
                 'public.fact_accumulations', 'lumis.balances', 'lumis.members', 'lumis.events',
@@ -602,27 +1533,80 @@ BEGIN
         LOOP
             SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO item
             FROM pg_attribute a
-            WHERE a.attrelid = to_regclass('lumis_archive.' || part.tab) AND a.attnum > 0
+            WHERE a.attrelid = to_regclass('lumis_archive.' || part.name) AND a.attnum > 0
               AND NOT a.attisdropped;
-            EXECUTE format('ALTER TABLE %I.%I DISABLE TRIGGER USER', part.home, part.tab);
-            EXECUTE format('DELETE FROM %I.%I', part.home, part.tab);
-            EXECUTE format('INSERT INTO %1$I.%2$I (%3$s) OVERRIDING SYSTEM VALUE '
-                'SELECT %3$s FROM lumis_archive.%2$I', part.home, part.tab, item);
-            EXECUTE format('ALTER TABLE %I.%I ENABLE TRIGGER USER', part.home, part.tab);
-            FOR item IN
-                SELECT a.attname FROM pg_attribute a
-                WHERE a.attrelid = to_regclass(format('%I.%I', part.home, part.tab))
-                  AND a.attnum > 0 AND NOT a.attisdropped
-                  AND pg_get_serial_sequence(format('%I.%I', part.home, part.tab), a.attname)
-                      IS NOT NULL
-            LOOP
-                EXECUTE format('SELECT max(%I) FROM %I.%I', item, part.home, part.tab) INTO top;
-                PERFORM setval(
-                    pg_get_serial_sequence(format('%I.%I', part.home, part.tab), item),
-                    coalesce(top, 1), top IS NOT NULL);
-            END LOOP;
-            EXECUTE format('DROP TABLE lumis_archive.%I', part.tab);
+            IF is_legacy AND part.name = 'redemption_offers' THEN
+                -- The rows are here. Ours is what the old columns do not hold; an offer that was
+                -- deleted meanwhile is still needed when somebody has redeemed it.
+                PERFORM pg_temp.lumis_rest_triggers(part.tab, true);
+                UPDATE rewards.redemption_offers o
+                SET offer_id = a.offer_id, stock_quantity = a.stock_quantity,
+                    stock_held = a.stock_held, merchant_id = a.merchant_id,
+                    is_active = a.is_active AND lumis.offer_fault(o.name_friendly, o.lumis_cost,
+                        o.valid_from, o.valid_to) IS NULL,
+                    offer_category = a.offer_category,
+                    max_redemptions_per_user = a.max_redemptions_per_user,
+                    code_ttl_minutes = a.code_ttl_minutes, on_expiry = a.on_expiry,
+                    terms = a.terms, updated_at = a.updated_at,
+                    description = CASE WHEN to_jsonb(a)->'description_friendly'
+                        IS NOT DISTINCT FROM to_jsonb(o)->'description_friendly'
+                        THEN a.description ELSE o.description END,
+                    image_url = CASE WHEN to_jsonb(a)->'img' IS NOT DISTINCT FROM to_jsonb(o)->'img'
+                        THEN a.image_url ELSE o.image_url END
+                FROM lumis_archive.redemption_offers a WHERE a.legacy_id = o.legacy_id;
+                INSERT INTO rewards.redemption_offers
+                SELECT (jsonb_populate_record(NULL::rewards.redemption_offers,
+                    to_jsonb(a) || '{"is_active": false}')).*
+                FROM lumis_archive.redemption_offers a
+                WHERE a.offer_id IN (SELECT r.offer_id FROM lumis_archive.user_redemptions r)
+                  AND a.legacy_id NOT IN (SELECT o.legacy_id FROM rewards.redemption_offers o);
+                PERFORM pg_temp.lumis_rest_triggers(part.tab, false);
+            ELSIF is_legacy AND part.name = 'fact_accumulations' THEN
+                -- The openings are made anew. An id may have been taken meanwhile.
+                PERFORM pg_temp.lumis_rest_triggers(ledger, true);
+                UPDATE lumis_archive.fact_accumulations a SET id = lumis.next_ledger_id()
+                WHERE EXISTS (SELECT FROM public.fact_accumulations e WHERE e.id = a.id);
+                EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
+                    SELECT %2$s FROM lumis_archive.fact_accumulations WHERE kind <> ''opening''',
+                    ledger, item);
+                EXECUTE format('UPDATE %s e SET kind = k.kind FROM lumis_archive.entry_kinds k
+                    WHERE e.id = k.id AND e.user_id = k.user_id AND e.quantity = k.quantity', ledger);
+                PERFORM pg_temp.lumis_rest_triggers(ledger, false);
+                -- what down wrote as purchases are redemptions again
+                PERFORM pg_temp.lumis_rest_triggers(
+                    (home || '.fact_redemptions_legacy')::regclass, true);
+                EXECUTE format('
+                    DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
+                    WHERE NOT w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id);
+                    UPDATE %1$I.fact_redemptions_legacy f SET quantity = f.quantity - w.quantity
+                    FROM lumis_archive.written_purchases w
+                    WHERE w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)',
+                    home);
+                PERFORM pg_temp.lumis_rest_triggers(
+                    (home || '.fact_redemptions_legacy')::regclass, false);
+            ELSIF NOT is_legacy OR part.name <> 'balances' THEN
+                EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', part.tab);
+                EXECUTE format('DELETE FROM %s t %s', part.tab, CASE WHEN part.name = 'members' THEN
+                    'USING lumis_archive.members a WHERE a.user_id = t.user_id' ELSE '' END);
+                EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE '
+                    'SELECT %2$s FROM lumis_archive.%3$I', part.tab, item, part.name);
+                EXECUTE format('ALTER TABLE %s ENABLE TRIGGER USER', part.tab);
+            END IF;
+            IF NOT is_legacy OR part.name NOT IN ('redemption_offers', 'fact_accumulations') THEN
+                FOR item IN
+                    SELECT a.attname FROM pg_attribute a
+                    WHERE a.attrelid = part.tab AND a.attnum > 0 AND NOT a.attisdropped
+                      AND pg_get_serial_sequence(part.tab::text, a.attname) IS NOT NULL
+                LOOP
+                    EXECUTE format('SELECT max(%I) FROM %s', item, part.tab) INTO top;
+                    PERFORM setval(pg_get_serial_sequence(part.tab::text, item),
+                        coalesce(top, 1), top IS NOT NULL);
+                END LOOP;
+            END IF;
+            EXECUTE format('DROP TABLE lumis_archive.%I', part.name);
         END LOOP;
+        DROP TABLE IF EXISTS lumis_archive.entry_kinds, lumis_archive.written_purchases,
+            lumis_archive.take_over;
         DROP SCHEMA lumis_archive;
         RAISE NOTICE 'restored what an earlier migrate down had put aside';
     END IF;
@@ -636,6 +1620,67 @@ BEGIN
         END IF;
     END IF;
 
-    INSERT INTO lumis.migrations (name, created) VALUES (this_migration, created);
+    IF is_legacy THEN
+        -- Sequences of the old system that had fallen behind would give ids that are taken.
+        EXECUTE format('SELECT max(id) FROM %s', ledger) INTO top;
+        PERFORM lumis.pass_ledger_ids(top);
+        item := pg_temp.lumis_sequence_of('rewards.redemption_offers', 'legacy_id');
+        IF item IS NOT NULL THEN
+            SELECT max(o.legacy_id) INTO top FROM rewards.redemption_offers o;
+            kept := kept || jsonb_build_object('offers_top', top);
+            EXECUTE format('SELECT jsonb_build_object(''offer_ids'', jsonb_build_object(''last_value'', '
+                'last_value, ''is_called'', is_called, ''sequence'', %L)) FROM %s', item, item) INTO part;
+            kept := kept || part.jsonb_build_object;
+            EXECUTE format('SELECT setval(%L, $1) WHERE $1 > (SELECT last_value FROM %s)', item, item)
+                USING top;
+        END IF;
+        UPDATE lumis.take_over t SET switched_at = switched,
+            remembered = t.remembered || kept || jsonb_build_object('made', created);
+        RAISE INFO 'switched over; the old system waited % ms',
+            round(extract(epoch FROM clock_timestamp() - switched) * 1000);
+    ELSE
+        INSERT INTO lumis.migrations (name, created) VALUES (this_migration, created);
+    END IF;
 END
 $migration$;
+
+-- Legacy only: entries by which the ledger sums to the balances. Both move together since the
+-- switch, so their difference is the same at any moment, and nobody has to wait.
+DO $openings$
+DECLARE
+    openings  bigint;
+    points    numeric;
+    inactive  bigint;
+BEGIN
+    IF pg_temp.lumis_layout() <> 'unfinished' THEN
+        RETURN;
+    END IF;
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    RAISE INFO 'summing the ledger, beside the running system';
+    PERFORM set_config('lumis.posting', 'balance', true);  -- the balances are right
+    WITH opening AS (
+        INSERT INTO public.fact_accumulations (user_id, accum_type, dtype, quantity, date, kind)
+        SELECT user_id, 'opening', 'points', coalesce(b.balance, 0) - coalesce(e.points, 0),
+            clock_timestamp(), 'opening'
+        FROM lumis.balances b FULL JOIN (
+            SELECT e.user_id, sum(e.quantity) AS points FROM public.fact_accumulations e
+            WHERE e.dtype = 'points' AND e.user_id IS NOT NULL GROUP BY e.user_id
+        ) e USING (user_id)
+        WHERE coalesce(b.balance, 0) <> coalesce(e.points, 0)
+        ORDER BY user_id
+        RETURNING quantity
+    )
+    SELECT count(*), sum(o.quantity) INTO openings, points FROM opening o;
+    PERFORM set_config('lumis.posting', '', true);
+    SELECT count(*) INTO inactive FROM lumis.take_over_findings WHERE kind = 'offer inactive';
+    UPDATE lumis.take_over t SET remembered = t.remembered || jsonb_build_object('openings_top',
+        (SELECT max(e.id) FROM public.fact_accumulations e));
+    INSERT INTO lumis.migrations (name, created)
+    SELECT '2025_10_17_redemption_system',
+        ARRAY(SELECT jsonb_array_elements_text(t.remembered->'made')) FROM lumis.take_over t;
+    RAISE NOTICE 'taken over from schema %', (SELECT t.home FROM lumis.take_over t);
+    RAISE NOTICE '% members got an opening entry, % points in all: SELECT * FROM '
+        'public.fact_accumulations WHERE kind = ''opening''', openings, coalesce(points, 0);
+    RAISE NOTICE '% offers arrived inactive: SELECT * FROM lumis.take_over_findings', inactive;
+END
+$openings$;

@@ -45,7 +45,7 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Run
     if (cluster) opened.push(() => cluster.stop());
     const ready = installation.config;
     const direct = ready.databaseDirectUrl ?? ready.databaseUrl;
-    await migrateUp(direct, (text) => log.info(text));
+    await migrateUp(direct, (text) => log.info(text), { takeOver: false });
     const db = openPool(ready, log);
     opened.push(() => db.close());
     const demo = cluster ? await seedDemo(db, ready.dataDirectory) : undefined;

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { PROJECT_ROOT } from '../src/project.ts';
 import { JWT_SECRET } from './support/app.ts';
 import { emptyDatabase, freshDatabase } from './support/database.ts';
+import { legacyDatabase } from './support/legacy.ts';
 import { MIGRATION } from './support/schema.ts';
 
 interface Ended {
@@ -126,15 +127,12 @@ test('a database that does not answer ends with 69', async () => {
   }
 });
 
-test('a legacy database ends with 78', async (t) => {
-  const { url, connect } = await emptyDatabase(t);
-  const client = await connect();
-  await client.query('CREATE TABLE public.dim_redemptions (id integer)');
-  for (const args of [['migrate', 'up'], ['start']]) {
-    const { code, err } = await lumis(args, on(url));
-    assert.equal(code, 78, err);
-    assert.match(err, /already holds a points system: public.dim_redemptions/);
-  }
+test('a legacy database that start must not touch ends with 78', async (t) => {
+  const { url } = await legacyDatabase(t, 'public');
+  const { code, err } = await lumis(['start'], on(url));
+  assert.equal(code, 78, err);
+  assert.match(err, /holds a legacy points system in schema public/);
+  assert.match(err, /lumis migrate plan/);
 });
 
 test('a token of the embedded installation needs no database', async () => {

@@ -48,6 +48,9 @@ test('from the catalogue to the confirmation and back', async (t) => {
   const used = await api.call('GET', own, { token });
   assert.equal(used.body.redemption_status, 'confirmed');
   assert.equal('redemption_code' in used.body, false);
+  const list = await api.call('GET', '/rewards/redemptions', { token });
+  assert.deepEqual(list.body.data, [used.body]);
+  assert.deepEqual([used.body.source, used.body.legacy_id], ['lumis', null]);
   assert.equal((await api.call('GET', `${own}/qr.png`, { token })).status, 404);
   assert.equal((await api.call('POST', `${own}/cancel`, { token })).body.code, 'already_redeemed');
 

@@ -207,7 +207,7 @@ const CODES: readonly string[] = [...REFUSALS, ...PROBLEMS];
 const INNARDS = new RegExp(
   [
     '\\bSELECT\\b|INSERT INTO|\\bFROM (rewards|lumis|public)\\b|(rewards|lumis)\\.\\w|SQLSTATE',
-    'fact_accum|pg_\\w|(relation|column) "|violates|syntax error|node_modules|Error:',
+    'fact_accum|\\bpg_[a-z]{3}|(relation|column) "|violates|syntax error|node_modules|Error:',
     '\\n\\s+at \\w|\\.[jt]s:\\d',
   ].join('|'),
 );

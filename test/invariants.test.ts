@@ -289,6 +289,7 @@ const DAMAGES: Record<string, Damage> = {
     Object.entries({
       trg_ledger_balances: 'public.fact_accumulations',
       trg_ledger_immutable: 'public.fact_accumulations',
+      trg_ledger_never_truncated: 'public.fact_accumulations',
       trg_audit_redemption_changes: 'rewards.user_redemptions',
       trg_update_merchant_stats: 'rewards.user_redemptions',
     }).map(([trigger, table]): [string, Damage] => [

@@ -92,29 +92,6 @@ test('down with data puts all of it aside, and up brings it back', async (t) => 
   await client.query('INSERT INTO public.fact_accumulations (user_id, quantity) VALUES (7, 1)');
 });
 
-for (const schema of ['public', 'rewards']) {
-  test(`a legacy layout in ${schema} is refused and left alone`, async (t) => {
-    const { url, connect } = await emptyDatabase(t);
-    const client = await connect();
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema};
-      CREATE TABLE ${schema}.dim_redemptions (id integer PRIMARY KEY, name text NOT NULL);
-      CREATE TABLE ${schema}.fact_accumulations (id integer, user_id integer, quantity numeric)`);
-    const before = await schemaOf(client);
-    await assert.rejects(migrateUp(url), (error: MigrationRefused) => {
-      assert.match(error.message, /already holds a points system: .*dim_redemptions/);
-      assert.match(error.hint ?? '', /Nothing was changed/);
-      return error instanceof MigrationRefused;
-    });
-    assert.deepEqual(await schemaOf(client), before);
-    if (hasPsql(t)) {
-      const run = psqlFile(url, UP);
-      assert.equal(run.status, 3);
-      assert.match(run.stderr, /already holds a points system/);
-      assert.deepEqual(await schemaOf(client), before);
-    }
-  });
-}
-
 test('missing rights are named with the GRANT that gives them', async (t) => {
   const { url, name, connect } = await emptyDatabase(t);
   const client = await connect();

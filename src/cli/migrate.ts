@@ -3,6 +3,7 @@ import { checkMigration } from '../db/checklist.ts';
 import { migrateDown, migratePlan, migrateUp, migrationStates } from '../db/migrate.ts';
 import { printTable, withDatabase } from './database.ts';
 import { EXIT } from './exit.ts';
+import { isClear, planText } from './plan.ts';
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
@@ -12,13 +13,13 @@ export function migrateCommand(program: Command): void {
 
   migrate
     .command('plan')
-    .description('what `up` would apply; changes nothing')
+    .description('what `up` would do to this database and its neighbours; changes nothing')
     .option('--json', 'for scripts')
     .action(({ json }) =>
       withDatabase(async ({ directUrl }) => {
-        const pending = await migratePlan(directUrl);
-        if (json) return console.log(JSON.stringify({ pending }));
-        console.log(pending.length > 0 ? `would apply: ${pending.join(', ')}` : 'nothing to apply');
+        const plan = await migratePlan(directUrl);
+        console.log(json ? JSON.stringify(plan) : planText(plan));
+        if (!isClear(plan)) process.exitCode = EXIT.configuration;
       }),
     );
 

@@ -8,16 +8,20 @@ export const Balance = Closed({
 });
 export type Balance = Static<typeof Balance>;
 
-/** A row of the ledger; `kind` is null for what other systems booked. */
+/** A row of the ledger; `kind` is null for what other systems booked, and theirs may lack more. */
 export const LedgerEntry = Closed({
   id: Type.Integer(),
   accum_type: Nullable(Type.String()),
   accum_key: Nullable(Type.String()),
-  dtype: Type.String(),
+  dtype: Nullable(Type.String({ description: 'only entries of dtype points move points' })),
   quantity: Type.Number(),
-  date: Time,
+  date: Nullable(Time),
   redemption_id: Nullable(Uuid),
-  kind: Nullable(OneOf(['spend', 'refund', 'grant', 'adjustment'])),
+  kind: Nullable(
+    OneOf(['spend', 'refund', 'grant', 'adjustment', 'opening'], {
+      description: 'opening: what the balance that was taken over had beyond its entries',
+    }),
+  ),
 });
 export type LedgerEntry = Static<typeof LedgerEntry>;
 

@@ -44,9 +44,9 @@ export type OfferChange = Static<typeof OfferChange>;
 
 const SHOWN = {
   offer_id: Uuid,
-  name_friendly: Type.String(),
+  name_friendly: Type.String({ description: "'' while one that was taken over has no name" }),
   description: Nullable(Type.String()),
-  lumis_cost: Type.Integer(),
+  lumis_cost: Type.Integer({ description: '0 while one that was taken over has no price' }),
   stock_quantity: Nullable(Type.Integer()),
   merchant_id: Nullable(Uuid),
   merchant_name: Nullable(Type.String()),

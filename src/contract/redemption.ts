@@ -21,17 +21,31 @@ const FACTS = {
   on_expiry: OneOf(['refund', 'forfeit']),
 };
 
-/** A redemption as its member sees it; code and QR are there only while it can be used. */
-export const Redemption = Closed({
-  ...FACTS,
+/** There only while the code can be used. */
+const CODE = {
   redemption_code: Type.Optional(Type.String({ examples: ['LUMS-7K4M-92QX-H3TD-0A5Z'] })),
   qr_image_url: Type.Optional(Type.String()),
   qr_landing_url: Type.Optional(Type.String()),
+};
+
+export const SOURCES = ['lumis', 'legacy'] as const;
+
+/**
+ * A redemption as its member sees it, or a purchase in the system that Lümis took over: history,
+ * always `confirmed`, perhaps of an offer that the catalogue does not know, perhaps with fractions.
+ */
+export const Redemption = Closed({
+  ...FACTS,
+  source: OneOf(SOURCES, { description: 'legacy: bought in the system that was taken over' }),
+  legacy_id: Nullable(Type.Integer({ description: "that purchase's number there" })),
+  offer_id: Nullable(Uuid),
+  lumis_spent: Type.Number(),
+  ...CODE,
 });
 export type Redemption = Static<typeof Redemption>;
 
 /** The answer to a redeem: the redemption with its code, and what is left. */
-export const Redeemed = Closed({ ...Redemption.properties, balance: Type.Number() });
+export const Redeemed = Closed({ ...FACTS, ...CODE, balance: Type.Number() });
 export type Redeemed = Static<typeof Redeemed>;
 
 export const RedeemInput = Closed({ offer_id: Uuid });

@@ -70,8 +70,9 @@ const ASKED: [string, string, string[]][] = [
   [
     'triggers of the ledger, enabled',
     `${MISSING} (SELECT FROM pg_trigger t WHERE t.tgname = want.name AND t.tgenabled IN ('O', 'A')
-      AND t.tgrelid = to_regclass('public.fact_accumulations'))`,
-    ['trg_ledger_balances', 'trg_ledger_immutable'],
+      AND t.tgrelid IN (to_regclass('public.fact_accumulations'),
+        to_regclass('rewards.fact_accumulations')))`,
+    ['trg_ledger_balances', 'trg_ledger_immutable', 'trg_ledger_never_truncated'],
   ],
   [
     'columns of every table',

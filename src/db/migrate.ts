@@ -1,13 +1,19 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { PROJECT_ROOT } from '../project.ts';
+import { type Statement, statementsOf } from './migration-file.ts';
+import { type Survey, survey } from './survey/survey.ts';
 
 const FOLDER = join(PROJECT_ROOT, 'migrations');
-/** A lock that neighbours hold is waited for this often, five seconds each. */
+/** The migration that takes a legacy points system over, where there is one. */
+const TAKE_OVER = '2025_10_17_redemption_system';
+/** A lock that neighbours hold is waited for this often; each statement bounds its own wait. */
 const LOCK_TRIES_MAX = 12;
+const LOCK_PAUSE_MS = 500;
 
-/** A migration cannot go on: what stands in the way, and the way out. Nothing was changed. */
+/** A migration cannot go on: what stands in the way, and the way out. */
 export class MigrationRefused extends Error {
   readonly detail: string | undefined;
   readonly hint: string | undefined;
@@ -26,6 +32,18 @@ export interface MigrationState {
   applied_by: string | null;
 }
 
+/**
+ * What a database holds: nothing of ours; a legacy points system in schema `public` or `rewards`;
+ * one that was taken over but for the last step (`unfinished`); the redemption system (`applied`).
+ */
+export type Layout = 'empty' | 'public' | 'rewards' | 'unfinished' | 'applied';
+
+/** What `up` would do: the migrations, and for a legacy database everything about its take-over. */
+export interface Plan extends Survey {
+  pending: string[];
+  layout: Layout;
+}
+
 type Notice = (text: string) => void;
 
 /** Every migration of this version, in order, and whether the database has it. */
@@ -34,10 +52,15 @@ export async function migrationStates(url: string): Promise<MigrationState[]> {
 }
 
 /**
- * Applies what is pending, each file as one transaction. Returns the names applied. Throws
- * MigrationRefused when the database is not one that this version may change.
+ * Applies what is pending. Returns the names applied. Throws MigrationRefused when the database is
+ * not one that this version may change, and when it is a legacy one and `takeOver` is not set.
  */
-export async function migrateUp(url: string, notice?: Notice): Promise<string[]> {
+export async function migrateUp(
+  url: string,
+  notice?: Notice,
+  options: { takeOver: boolean } = { takeOver: true },
+): Promise<string[]> {
+  if (!options.takeOver) await refuseLegacy(url);
   return withClient(url, notice, async (client) => {
     const pending = (await statesOf(client)).filter((state) => state.applied_at === null);
     for (const { name } of pending) await apply(client, join(FOLDER, `${name}.sql`), notice);
@@ -45,18 +68,46 @@ export async function migrateUp(url: string, notice?: Notice): Promise<string[]>
   });
 }
 
+async function refuseLegacy(url: string): Promise<void> {
+  const pending = (await migrationStates(url)).filter((state) => state.applied_at === null);
+  if (!pending.some((state) => state.name === TAKE_OVER)) return;
+  const layout = await withLook(url, async (_, found) => found);
+  if (layout !== 'public' && layout !== 'rewards') return;
+  throw new MigrationRefused({
+    message: `this database holds a legacy points system in schema ${layout}`,
+    hint: 'Nothing was changed. `lumis migrate plan` says what taking it over means; `lumis migrate up` does it.',
+  });
+}
+
+/** What `up` would do, found by looking. Changes nothing, and waits for nobody. */
+export async function migratePlan(url: string): Promise<Plan> {
+  const states = await migrationStates(url);
+  const pending = states.filter((state) => state.applied_at === null).map((state) => state.name);
+  return withLook(url, async (client, layout) => ({
+    pending,
+    layout,
+    ...(await survey(client, layout)),
+  }));
+}
+
 /**
- * What `up` would apply, found by doing it and undoing it again: what would be refused is refused
- * here. Returns the names; changes nothing.
+ * Looks at a database through the functions that the take-over itself looks through (`pg_temp.
+ * lumis_layout()` and its kin), and undoes their making. Throws MigrationRefused where `up` would.
  */
-export async function migratePlan(url: string): Promise<string[]> {
+export async function withLook<T>(
+  url: string,
+  work: (client: pg.Client, layout: Layout) => Promise<T>,
+): Promise<T> {
+  const statements = await statementsOf(join(FOLDER, `${TAKE_OVER}.sql`));
   return withClient(url, undefined, async (client) => {
-    const pending = (await statesOf(client)).filter((state) => state.applied_at === null);
     await client.query('BEGIN');
-    // no second try: within this transaction it could only fail again
-    for (const { name } of pending) await apply(client, join(FOLDER, `${name}.sql`), undefined, 1);
+    for (const { sql } of statements.filter(({ sql }) => /FUNCTION pg_temp\./.test(sql))) {
+      await run(client, sql);
+    }
+    const [row] = await run(client, 'SELECT pg_temp.lumis_layout() AS layout');
+    const result = await work(client, row?.layout as Layout).catch(refuse);
     await client.query('ROLLBACK');
-    return pending.map((state) => state.name);
+    return result;
   });
 }
 
@@ -71,7 +122,10 @@ export async function migrateDown(url: string, to?: string, notice?: Notice): Pr
       throw new MigrationRefused({ message: `there is no migration ${to}` });
     }
     const stop = to === undefined ? -1 : states.findIndex((state) => state.name === to);
-    const applied = states.slice(stop + 1).filter((state) => state.applied_at !== null);
+    const begun = await beginnings(client);
+    const applied = states
+      .slice(stop + 1)
+      .filter((state) => state.applied_at !== null || begun.includes(state.name));
     for (const { name } of applied.reverse()) {
       await apply(client, join(FOLDER, 'down', `${name}.sql`), notice);
     }
@@ -99,30 +153,44 @@ async function statesOf(client: pg.Client): Promise<MigrationState[]> {
   return states;
 }
 
-/** Runs a file as psql does, without the lines that are for psql. */
-async function apply(
-  client: pg.Client,
-  file: string,
-  notice?: Notice,
-  triesMax = LOCK_TRIES_MAX,
-): Promise<void> {
-  const sql = (await readFile(file, 'utf8')).replace(/^\\.*$/gm, '');
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await client.query(sql);
-      return;
-    } catch (error) {
-      const { code = '' } = error as pg.DatabaseError;
-      if (code === '55P03' && tries < triesMax) {
+/** Migrations that were interrupted between two of their transactions: `down` undoes these too. */
+async function beginnings(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query(`SELECT to_regclass('lumis.take_over') AS found`);
+  return rows[0].found ? [TAKE_OVER] : [];
+}
+
+/** Runs a file as psql does. What was done before a lock was refused need not be done again. */
+async function apply(client: pg.Client, file: string, notice?: Notice): Promise<void> {
+  for (const statement of await statementsOf(file)) {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await runStatement(client, statement);
+        break;
+      } catch (error) {
+        const code = ((error as Error).cause as pg.DatabaseError | undefined)?.code;
+        if (code !== '55P03' || tries === LOCK_TRIES_MAX) throw error;
         notice?.(`somebody holds a lock; trying again (${tries} of ${LOCK_TRIES_MAX})`);
-        continue;
+        await sleep(LOCK_PAUSE_MS);
       }
-      if (['LM010', '42501', '55P03', '2BP01'].includes(code)) {
-        throw new MigrationRefused(error as pg.DatabaseError as never);
-      }
-      throw error;
     }
   }
+}
+
+async function runStatement(client: pg.Client, { sql, generates }: Statement): Promise<void> {
+  const rows = await run(client, sql);
+  if (!generates) return;
+  for (const cell of rows.flatMap((row) => Object.values(row))) await run(client, String(cell));
+}
+
+async function run(client: pg.Client, sql: string): Promise<Record<string, unknown>[]> {
+  return client.query(sql).then((result) => result.rows, refuse);
+}
+
+/** What the database refuses in words for an operator is refused with them. */
+function refuse(error: pg.DatabaseError): never {
+  const { code = '' } = error;
+  if (!/^(LM010|42501|55P03|2BP01|23...|53100)$/.test(code)) throw error;
+  throw new MigrationRefused(error as never);
 }
 
 async function withClient<T>(
@@ -131,9 +199,13 @@ async function withClient<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({ connectionString: url, application_name: 'lumis migrate' });
-  // told when they have become true: what fails is undone, and so is what it said
+  // A NOTICE is told when it has become true: what fails is undone, and so is what it said.
+  // An INFO is progress.
   const said: string[] = [];
-  client.on('notice', ({ message }) => said.push(message ?? ''));
+  client.on('notice', ({ severity, message }) => {
+    if (severity === 'INFO') notice?.(message ?? '');
+    else said.push(message ?? '');
+  });
   client.on('error', () => undefined); // the statement under way reports it
   await client.connect();
   try {

@@ -22,7 +22,8 @@ event AS NOT MATERIALIZED (
   SELECT * FROM lumis.events WHERE redemption_id IS NOT NULL AND sequence IS NOT NULL),
 offer AS NOT MATERIALIZED (TABLE rewards.redemption_offers),
 wallet AS NOT MATERIALIZED (TABLE rewards.user_redemptions),
-entry AS NOT MATERIALIZED (SELECT * FROM public.fact_accumulations WHERE dtype = 'points'),
+entry AS NOT MATERIALIZED (
+  SELECT * FROM public.fact_accumulations WHERE dtype = 'points' AND user_id IS NOT NULL),
 balance AS NOT MATERIALIZED (TABLE lumis.balances),
 stored AS NOT MATERIALIZED (TABLE lumis.idempotency_keys)`;
 

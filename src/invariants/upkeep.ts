@@ -64,23 +64,33 @@ WHERE e.created_at < now() - interval '15 minutes'`,
     WHEN t.tgenabled NOT IN ('O', 'A') THEN 'trigger is disabled'
     ELSE 'trigger is not the one that was migrated' END AS detail
 FROM (VALUES
-  ('public.fact_accumulations', 'trg_ledger_balances', 'lumis.apply_ledger_entries', 4),
-  ('public.fact_accumulations', 'trg_ledger_immutable', 'lumis.keep_ledger_immutable', 2+8+16+32),
-  ('rewards.user_redemptions', 'trg_audit_redemption_changes', 'rewards.audit_redemption_change',
+  ('fact_accumulations', 'trg_ledger_balances', 'lumis.apply_ledger_entries', 4),
+  ('fact_accumulations', 'trg_ledger_immutable', 'lumis.keep_ledger_immutable', 1+2+8+16),
+  ('fact_accumulations', 'trg_ledger_never_truncated', 'lumis.keep_ledger_immutable', 2+32),
+  ('fact_balance_points', 'trg_balance_booked', 'lumis.book_balance_change', 1+4+8+16),
+  ('fact_redemptions_legacy', 'trg_purchase_noted', 'lumis.note_purchase', 1+4+8+16),
+  ('user_redemptions', 'trg_audit_redemption_changes', 'rewards.audit_redemption_change',
     1+4+8+16),
-  ('rewards.user_redemptions', 'trg_update_merchant_stats', 'rewards.update_merchant_stats', 1+16)
-) AS g(home, name, calls, fires)
-LEFT JOIN pg_trigger t ON t.tgrelid = to_regclass(g.home) AND t.tgname = g.name
+  ('user_redemptions', 'trg_update_merchant_stats', 'rewards.update_merchant_stats', 1+16)
+) AS g(tab, name, calls, fires)
+-- where a legacy system was taken over, its tables may be in either schema, and none elsewhere
+LEFT JOIN pg_class c ON c.relname = g.tab AND c.relkind = 'r'
+  AND c.relnamespace IN (to_regnamespace('public'), to_regnamespace('rewards'))
+LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = g.name
 LEFT JOIN pg_proc f ON f.oid = t.tgfoid
-WHERE t.oid IS NULL OR t.tgenabled NOT IN ('O', 'A') OR t.tgtype <> g.fires
-  OR t.tgqual IS NOT NULL OR f.pronamespace::regnamespace || '.' || f.proname <> g.calls
+WHERE (c.oid IS NOT NULL OR g.tab IN ('fact_accumulations', 'user_redemptions'))
+  AND (t.oid IS NULL OR t.tgenabled NOT IN ('O', 'A') OR t.tgtype <> g.fires
+  OR t.tgqual IS NOT NULL OR f.pronamespace::regnamespace || '.' || f.proname <> g.calls)
 UNION ALL
 SELECT g.name, 'unique index is missing or not valid'
-FROM (VALUES ('public.fact_accumulations_redemption_kind'), ('rewards.idx_redemptions_code'),
+FROM (VALUES (coalesce(to_regclass('rewards.fact_accumulations_redemption_kind')::text,
+    'public.fact_accumulations_redemption_kind')), ('rewards.idx_redemptions_code'),
   ('rewards.idx_redemptions_landing'), ('lumis.events_redemption'),
   ('lumis.idempotency_keys_pkey'), ('lumis.balances_pkey')) AS g(name)
 LEFT JOIN pg_index i ON i.indexrelid = to_regclass(g.name)
-WHERE (i.indisunique AND i.indisvalid AND i.indisready) IS NOT TRUE
+WHERE (g.name <> 'lumis.balances_pkey'   -- a view where the old system stores the balances
+    OR (SELECT b.relkind = 'r' FROM pg_class b WHERE b.oid = to_regclass('lumis.balances')))
+  AND (i.indisunique AND i.indisvalid AND i.indisready) IS NOT TRUE
 UNION ALL
 SELECT 'session_replication_role', format('is %s: triggers do not fire', s.setting)
 FROM pg_settings s

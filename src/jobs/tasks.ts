@@ -19,9 +19,12 @@ export interface JobDeps {
 type Job = (deps: JobDeps, signal?: AbortSignal) => Promise<object>;
 
 const NO_HURRY = prepared('jobs.no_hurry', 'SET LOCAL statement_timeout = 0');
-const ANALYZE = prepared(
-  'jobs.analyze',
-  'ANALYZE rewards.user_redemptions, rewards.redemption_offers, public.fact_accumulations',
+// In a database that was taken over, the ledger and the old purchases are in either schema.
+const BUSY_TABLES = prepared(
+  'jobs.busy_tables',
+  `SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') AS names FROM pg_tables
+   WHERE schemaname IN ('public', 'rewards') AND tablename IN ('user_redemptions',
+     'redemption_offers', 'fact_accumulations', 'fact_redemptions_legacy', 'fact_balance_points')`,
 );
 
 /** Every job by name: one operation each. What they return is logged. */
@@ -32,7 +35,8 @@ export const JOBS: Record<string, Job> = {
     rows: (await purgeKeys(db, signal)) + (await purgeRefusals(db)),
   }),
   analyze: async ({ db }) => {
-    await db.transaction([NO_HURRY(), ANALYZE()]);
+    const [tables] = await db.query(BUSY_TABLES());
+    await db.transaction([NO_HURRY(), { name: '', text: `ANALYZE ${tables?.names}`, values: [] }]);
     return {};
   },
   events_purge: async ({ db }, signal) => ({ rows: await purgeEvents(db, signal) }),

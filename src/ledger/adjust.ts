@@ -44,7 +44,7 @@ const TAKE_TURNS = prepared(
 const ADJUST = prepared(
   'ledger.adjust',
   `WITH ${input('user_id integer, quantity integer, reason text, changed_by jsonb')}, judged AS (
-    SELECT i.*, nextval(pg_get_serial_sequence('public.fact_accumulations', 'id')) AS id,
+    SELECT i.*, lumis.next_ledger_id() AS id,
       coalesce(b.balance, 0) + i.quantity AS balance,
       CASE WHEN i.quantity > 0 THEN 'grant' ELSE 'adjustment' END AS kind,
       row_number() OVER (PARTITION BY i.user_id, i.stored IS NULL ORDER BY i.ord) > 1 AS undecided
@@ -61,8 +61,9 @@ const ADJUST = prepared(
     FROM judged j
   ), booked AS (
     INSERT INTO public.fact_accumulations
-      (id, user_id, accum_type, accum_key, dtype, quantity, kind)
-    SELECT d.id, d.user_id, 'adjustment', d.reason, 'points', d.quantity, d.kind
+      (id, user_id, accum_type, accum_key, dtype, quantity, date, kind)
+    OVERRIDING SYSTEM VALUE
+    SELECT d.id, d.user_id, 'adjustment', d.reason, 'points', d.quantity, clock_timestamp(), d.kind
     FROM decided d WHERE d.stored IS NULL AND d.answer ? 'done'
   ), event AS (
     INSERT INTO lumis.events (type, user_id, payload)

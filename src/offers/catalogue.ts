@@ -3,15 +3,13 @@ import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.t
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { contains, planned, prepared } from '../db/statement.ts';
+import { OFFER_TIME, SHOWN_COLUMNS } from './offer.ts';
 
 /**
  * What a member is shown, and whether it can be redeemed: the predicate that the redeem statement
  * uses (lumis.offer_refusal), then the member's limit and balance, in the same order.
  */
-const SHOWN = `SELECT o.offer_id, o.name_friendly, o.description, o.lumis_cost, o.stock_quantity,
-    o.merchant_id, m.merchant_name, o.valid_from, o.valid_to, o.offer_category,
-    o.max_redemptions_per_user, o.code_ttl_minutes, o.on_expiry, o.image_url, o.terms, o.created_at,
-    jsonb_build_object(
+const SHOWN = `SELECT ${SHOWN_COLUMNS}, jsonb_build_object(
       'can_redeem', w.refusal IS NULL AND coalesce(a.allowance > 0, true) AND p.missing <= 0,
       'reasons', array_remove(ARRAY[w.refusal, CASE WHEN a.allowance <= 0 THEN 'limit_member' END,
         CASE WHEN p.missing > 0 THEN 'insufficient_points' END], NULL),
@@ -43,8 +41,8 @@ const ORDERS = {
   newest: {
     parts: ['time', 'uuid'],
     list: planned(`${LISTED}
-       AND ($8::timestamptz IS NULL OR (o.created_at, o.offer_id) < ($8::timestamptz, $9::uuid))
-       ORDER BY o.created_at DESC, o.offer_id DESC LIMIT $10`),
+       AND ($8::timestamptz IS NULL OR (${OFFER_TIME}, o.offer_id) < ($8::timestamptz, $9::uuid))
+       ORDER BY ${OFFER_TIME} DESC, o.offer_id DESC LIMIT $10`),
   },
   cost_asc: {
     parts: ['integer', 'uuid'],

@@ -3,15 +3,15 @@ import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { planned, prepared } from '../db/statement.ts';
-import { OFFER_COLUMNS } from './offer.ts';
+import { OFFER_COLUMNS, OFFER_TIME } from './offer.ts';
 
 const FROM = 'FROM rewards.redemption_offers o LEFT JOIN rewards.merchants m USING (merchant_id)';
 
 const ALL = planned(`SELECT ${OFFER_COLUMNS} ${FROM}
    WHERE ($1::boolean IS NULL OR o.is_active = $1)
      AND ($2::uuid IS NULL OR o.merchant_id = $2)
-     AND ($3::timestamptz IS NULL OR (o.created_at, o.offer_id) < ($3::timestamptz, $4::uuid))
-   ORDER BY o.created_at DESC, o.offer_id DESC LIMIT $5`);
+     AND ($3::timestamptz IS NULL OR (${OFFER_TIME}, o.offer_id) < ($3::timestamptz, $4::uuid))
+   ORDER BY ${OFFER_TIME} DESC, o.offer_id DESC LIMIT $5`);
 
 /** All offers, for administrators, newest first. */
 export async function allOffers(db: Database, filter: OffersQuery): Promise<Page<Offer>> {

@@ -60,8 +60,8 @@ const CANCEL = prepared(
     SELECT k.*, true AS keep, CASE
       WHEN k.wins THEN jsonb_build_object('done', jsonb_build_object(
         'redemption_id', k.redemption_id, 'redemption_status', 'cancelled',
-        'lumis_refunded', k.lumis_spent, 'balance', k.balance + sum(k.lumis_spent)
-          FILTER (WHERE k.wins) OVER (PARTITION BY k.member_id ORDER BY k.ord),
+        'lumis_refunded', k.lumis_spent, 'balance', coalesce(k.balance, 0)
+          + sum(k.lumis_spent) FILTER (WHERE k.wins) OVER (PARTITION BY k.member_id ORDER BY k.ord),
         'closed_at', c.now))
       WHEN k.refusal = 'already_redeemed' THEN jsonb_build_object('refused', k.refusal,
         'data', jsonb_build_object('redeemed_at', k.validated_at))
