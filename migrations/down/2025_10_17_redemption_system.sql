@@ -101,13 +101,19 @@ BEGIN
         tries := tries + 1;
         -- who earns holds the ledger before the balances, who buys the other way round
         SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY w.ord) INTO item
-        FROM unnest(ARRAY[home || '.vw_hist_accum_redem', CASE tries % 2 WHEN 1 THEN
+        FROM unnest(ARRAY[CASE tries % 2 WHEN 1 THEN
                 home || '.fact_accumulations' ELSE home || '.fact_balance_points' END,
             home || '.fact_accumulations', home || '.fact_balance_points',
             home || '.fact_redemptions', home || '.fact_redemptions_legacy',
             home || '.dim_redemptions'] || ours) WITH ORDINALITY AS w(name, ord)
         JOIN pg_class c ON c.oid = to_regclass(w.name);
         BEGIN
+            -- the view first, as its readers do, and alone: LOCK TABLE would lock what it reads
+            IF to_regclass(home || '.vw_hist_accum_redem') IS NOT NULL THEN
+                EXECUTE format('ALTER VIEW %I.vw_hist_accum_redem ALTER COLUMN %I DROP DEFAULT',
+                    home, (SELECT a.attname FROM pg_attribute a WHERE a.attnum = 1
+                        AND a.attrelid = to_regclass(home || '.vw_hist_accum_redem')));
+            END IF;
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', item);
             EXIT;
         EXCEPTION WHEN lock_not_available THEN

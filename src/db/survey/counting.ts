@@ -1,5 +1,5 @@
+import type { MemberKey } from './counts.ts';
 import type { Legacy } from './legacy.ts';
-import type { MemberKey } from './obstacles.ts';
 
 const LARGEST = 5;
 const KINDS = 8;
@@ -32,16 +32,19 @@ export function countingQuery(legacy: Legacy, keys: MemberKey[]): string {
   ), stored AS (
     ${
       balances
-        ? `SELECT user_id, count(*) AS n, max(balance::numeric) AS balance FROM ${balances.name} GROUP BY 1`
-        : 'SELECT NULL::integer AS user_id, 0 AS n, NULL::numeric AS balance WHERE false'
+        ? `SELECT user_id, count(*) AS n, max(balance::numeric) AS balance,
+            count(*) FILTER (WHERE balance::numeric ${IMPOSSIBLE}) AS impossible
+          FROM ${balances.name} GROUP BY 1`
+        : `SELECT NULL::integer AS user_id, 0 AS n, NULL::numeric AS balance, 0 AS impossible
+          WHERE false`
     }
   ), member AS (
     SELECT user_id, coalesce(e.points, 0) AS ledger, coalesce(s.points, 0) AS spent,
       b.balance AS stored, b.user_id IS NOT NULL AS has_row,
       coalesce(b.balance, coalesce(e.points, 0) - coalesce(s.points, 0)) - coalesce(e.points, 0)
         AS opening,
-      coalesce(e.impossible, 0) + coalesce(s.impossible, 0)
-        + (b.balance ${IMPOSSIBLE} IS TRUE)::integer AS impossible
+      coalesce(e.impossible, 0) + coalesce(s.impossible, 0) + coalesce(b.impossible, 0)
+        AS impossible
     FROM entry e FULL JOIN spent s USING (user_id) FULL JOIN stored b USING (user_id)
     WHERE user_id IS NOT NULL
   ), opening AS (
@@ -49,20 +52,18 @@ export function countingQuery(legacy: Legacy, keys: MemberKey[]): string {
   )
   SELECT json_build_object('ledger', ${LEDGER}, 'purchases', ${PURCHASES},
     'balances', (SELECT ${BALANCES} FROM member)::jsonb || jsonb_build_object(
-      'unknown', json_build_array(${keys.map((key) => unknownMembers(legacy, key)).join(', ')}))
+      'unknown', json_build_array(${keys.map(unknownMembers).join(', ')}))
   ) AS counts`;
 }
 
-/** Who gets a row in the key's table, and is not in the table that it refers to. */
-function unknownMembers({ ledger }: Legacy, key: MemberKey): string {
-  const written = key.table === ledger.name ? 'opening' : 'member WHERE stored IS NULL';
-  const { table, name, references, column } = key;
+/** Whom the table that the key refers to lacks. */
+function unknownMembers({ table, name, references, column }: MemberKey): string {
   const named = [table, name, references, column].map((text) => `'${text.replaceAll("'", "''")}'`);
   return `(SELECT json_build_object('table', ${named[0]}, 'name', ${named[1]},
       'references', ${named[2]}, 'column', ${named[3]}, 'members', count(*),
       'examples', coalesce((array_agg(user_id ORDER BY user_id))[1:5], '{}'))
-    FROM (SELECT user_id FROM ${written}) w
-    WHERE NOT EXISTS (SELECT FROM ${references} r WHERE r.${column} = w.user_id))`;
+    FROM member m
+    WHERE NOT EXISTS (SELECT FROM ${references} r WHERE r.${column} = m.user_id))`;
 }
 
 const LEDGER = `(SELECT json_build_object('rows', coalesce(sum(n), 0), 'largest_id', max(top),
@@ -107,8 +108,8 @@ const BALANCES = `json_build_object(
           ${text('ledger')} AS ledger, ${text('spent')} AS purchases
         FROM opening ORDER BY abs(opening) DESC, user_id LIMIT ${LARGEST}) l)) FROM opening),
     'storing', ${range('ledger + opening', 'stored IS NULL')},
-    'impossible', json_build_object('rows', sum(impossible)
-        + coalesce((SELECT sum(impossible) FROM entry WHERE user_id IS NULL), 0)
-        + coalesce((SELECT sum(impossible) FROM spent WHERE user_id IS NULL), 0),
+    'impossible', json_build_object('rows', (SELECT coalesce(sum(impossible), 0) FROM (
+        SELECT impossible FROM entry UNION ALL SELECT impossible FROM spent
+        UNION ALL SELECT impossible FROM stored) i),
       'members', (SELECT coalesce(json_agg(user_id), '[]') FROM (
         SELECT user_id FROM member WHERE impossible > 0 ORDER BY 1 LIMIT 20) i)))`;

@@ -9,7 +9,6 @@ export interface Relation {
   plain_name: string;
   owner: string;
   columns: string[];
-  is_view: boolean;
   bytes: number;
   /** as of the last ANALYZE */
   rows_estimated: number;
@@ -33,7 +32,6 @@ export interface Legacy {
 const FIND = `SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relname AS plain_name,
     pg_get_userbyid(c.relowner) AS owner, pg_table_size(c.oid)::float8 AS bytes,
     greatest(c.reltuples, 0)::float8 AS rows_estimated,
-    c.relkind = 'v' AS is_view,
     has_schema_privilege(n.oid, 'USAGE') AND NOT row_security_active(c.oid)
       AND (has_table_privilege(c.oid, 'SELECT') OR c.relname = 'dim_users' AND NOT EXISTS (
         SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped

@@ -1,15 +1,17 @@
 import type pg from 'pg';
 import type { Layout } from '../migrate.ts';
-import { type Counts, countAll } from './balances.ts';
-import { type Dependants, findDependants } from './dependants.ts';
-import { findGrants, type Grant } from './grants.ts';
+import {
+  type Counts,
+  countAll,
+  countMembers,
+  type Members,
+  type Offers,
+  surveyOffers,
+} from './counts.ts';
+import { type Dependants, findDependants, findGrants, type Grant } from './dependants.ts';
 import { findLegacy } from './legacy.ts';
-import { findRefusingChecks } from './obstacles.ts';
-import { countMembers, type Members, type Offers, surveyOffers } from './offers.ts';
-import { findLackingSchema, findRefusals, type Refusal } from './refusals.ts';
-import { findMissingRights, type MissingRight } from './rights.ts';
-import { findSequences, type Sequence } from './sequences.ts';
-import { type TableFate, tableFates } from './tables.ts';
+import { findMissingRights, findRefusals, type MissingRight, type Refusal } from './stops.ts';
+import { findSequences, type Sequence, type TableFate, tableFates } from './tables.ts';
 import { findWarnings, type Warning } from './warnings.ts';
 import { estimateWork, type Work } from './work.ts';
 
@@ -43,9 +45,14 @@ const SUMMARY: Record<Layout, string> = {
     'an empty database. `up` makes schemas rewards and lumis, and the ledger public.fact_accumulations.',
   public: 'a legacy points system in schema public. `up` takes it over.',
   rewards: 'a legacy points system in schema rewards. `up` takes it over.',
-  unfinished: 'a legacy points system that was taken over but for the last step. `up` finishes it.',
+  unfinished:
+    'a legacy points system that was taken over but for the last step: the ledger does not sum to ' +
+    'the balances yet. `up` writes the rows that it lacks; nobody waits.',
   applied: 'the redemption system. Nothing is left to take over.',
 };
+
+const PREPARED =
+  ' An earlier `up` was interrupted before the switch: the next goes on from there, `down` undoes it.';
 
 /**
  * Looks at everything that `up` would touch, and at whoever leans on it. Reads each big table
@@ -57,11 +64,10 @@ export async function survey(client: pg.Client, layout: Layout): Promise<Survey>
     SET LOCAL lock_timeout = '5s'; SET LOCAL work_mem = '64MB'; SET LOCAL row_security = off`);
   const legacy =
     layout === 'public' || layout === 'rewards' ? await findLegacy(client, layout) : null;
-  const missing_rights =
-    layout === 'applied' ? [] : await findMissingRights(client, legacy ?? undefined);
-  const lacking = await findLackingSchema(client);
+  const missing_rights = await findMissingRights(client, layout, legacy);
   if (legacy === null) {
-    return { summary: SUMMARY[layout], refusals: lacking, missing_rights, legacy };
+    const refusals = await findRefusals(client, null, null);
+    return { summary: SUMMARY[layout], refusals, missing_rights, legacy };
   }
   const counts = await countAll(client, legacy);
   const offers = await surveyOffers(client, legacy);
@@ -70,15 +76,10 @@ export async function survey(client: pg.Client, layout: Layout): Promise<Survey>
   const grants = await findGrants(client, legacy);
   const sequences = await findSequences(client, legacy, { counts, offers });
   const work = await estimateWork(client, legacy, { counts, offers, members });
-  const checks = await findRefusingChecks(client, legacy, {
-    opening: ends(counts.balances?.opening.range),
-    storing: ends(counts.balances?.storing),
-    highest_price: offers?.highest_price ?? 1,
-  });
   const found = { ...counts, offers, members, dependants, grants, sequences, work };
   return {
-    summary: SUMMARY[layout],
-    refusals: [...lacking, ...findRefusals(legacy, counts, checks)],
+    summary: SUMMARY[layout] + (work.interrupted ? PREPARED : ''),
+    refusals: await findRefusals(client, legacy, counts.balances),
     missing_rights,
     legacy: {
       schema: legacy.schema,
@@ -88,6 +89,3 @@ export async function survey(client: pg.Client, layout: Layout): Promise<Survey>
     },
   };
 }
-
-const ends = (range: { lowest: string; highest: string } | null | undefined) =>
-  range ? [range.lowest, range.highest] : [];

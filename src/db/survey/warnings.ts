@@ -1,9 +1,7 @@
-import type { Counts } from './balances.ts';
-import type { Dependants } from './dependants.ts';
-import type { Grant } from './grants.ts';
+import type { Counts, Offers } from './counts.ts';
+import type { Dependants, Grant } from './dependants.ts';
 import type { Legacy } from './legacy.ts';
-import type { Offers } from './offers.ts';
-import type { Sequence } from './sequences.ts';
+import type { Sequence } from './tables.ts';
 import type { Work } from './work.ts';
 
 /** What to know before; `items` are those it is about. */
@@ -49,15 +47,15 @@ function onTheLedger({ ledger }: Legacy, { dependants, grants }: Found): Warning
     {
       code: 'foreign_key_broken',
       text:
-        'These foreign keys would have to change ledger rows; deleting what they refer to will be ' +
-        'refused:',
+        'These foreign keys would have to change ledger rows: what ledger rows refer to can no longer ' +
+        'be deleted, or get another key:',
       items: dependants.foreign_keys
         .filter((key) => key.broken)
         .map((key) => `${key.table} ${key.name}: ${key.definition}`),
     },
     {
       code: 'function_changes_ledger',
-      text: 'These functions change or delete ledger rows, which will be refused:',
+      text: 'These functions change or delete ledger rows, or truncate the balances, which will be refused:',
       items: dependants.functions.filter((f) => f.changes_ledger).map((f) => f.name),
     },
   ];
@@ -97,18 +95,10 @@ function onProgrammes({ dependants }: Found): Warning[] {
       items: functions.filter((f) => f.needs_table).map((f) => f.name),
     },
     {
-      code: 'function_offers_rows',
-      text: 'These functions take or return whole rows of the offers, which have other columns afterwards:',
-      items: functions.filter((f) => f.offers_rows).map((f) => f.name),
-    },
-    {
-      code: 'trigger_whole_rows',
-      text: 'These triggers pass on whole rows (NEW.* or OLD.*), which have more columns afterwards:',
-      items: triggers.filter((trigger) => trigger.whole_rows).map(shown),
-    },
-    {
       code: 'trigger_columns_as_text',
-      text: 'These triggers name id or points of an offer as text, and may not find them afterwards:',
+      text:
+        'These triggers pass whole rows on, or name columns as text; the table has other columns ' +
+        'afterwards:',
       items: triggers.filter((trigger) => trigger.columns_as_text).map(shown),
     },
     {
@@ -182,11 +172,6 @@ function onTheMoment({ history }: Legacy, { sequences, work }: Found): Warning[]
           .filter((part) => part !== '')
           .join(', '),
       ),
-    },
-    {
-      code: 'interrupted',
-      text: 'An earlier `up` was interrupted:',
-      items: work.interrupted ? ['the next goes on from there; `down` undoes what it did'] : [],
     },
     {
       code: 'archive',

@@ -1,8 +1,6 @@
 import type pg from 'pg';
-import type { Counts } from './balances.ts';
+import type { Counts, Members, Offers } from './counts.ts';
 import { changed, type Legacy } from './legacy.ts';
-import type { Members, Offers } from './offers.ts';
-import { findOpenTransactions, type OpenTransaction } from './sessions.ts';
 
 /** What `up` costs: locks, time, disk. Estimates, with what they rest on. */
 export interface Work {
@@ -15,7 +13,7 @@ export interface Work {
   disk_basis: string;
   /** whoever has a transaction open that `up` waits for; null when this role may not see them */
   in_the_way: OpenTransaction[] | null;
-  /** an earlier `up` was interrupted; the next goes on from there */
+  /** an earlier `up` has prepared the ledger; the next goes on from there */
   interrupted: boolean;
   /** `down` put data aside in schema lumis_archive; `up` brings it back */
   archive: boolean;
@@ -37,6 +35,16 @@ interface PlannedIndex {
   columns: string[];
   unique: boolean;
   bytes: number;
+}
+
+interface OpenTransaction {
+  /** null for a prepared transaction */
+  pid: number | null;
+  role: string;
+  application: string;
+  seconds: number;
+  /** legacy tables it has locked */
+  holds: string[];
 }
 
 const OPENING_ROWS_PER_SECOND = 200_000;
@@ -89,7 +97,9 @@ export async function estimateWork(
     ((opening ?? 0) + (members?.importable ?? 0)) * ROW_BYTES +
     2 * legacy.offers.bytes;
   return {
-    phases: phasesOf(legacy, indexes, seconds),
+    phases: phasesOf(legacy, indexes, seconds).filter(
+      ({ phase, tables }) => tables.length > 0 && !(phase === 'prepare' && state.interrupted),
+    ),
     stall_seconds,
     basis: BASIS,
     indexes,
@@ -119,7 +129,7 @@ function phasesOf(
 ): Phase[] {
   const { ledger } = legacy;
   const exclusive = { lock: 'ACCESS EXCLUSIVE', means: 'nobody reads or writes' };
-  const phases: Phase[] = [
+  return [
     { phase: 'prepare', tables: [ledger.name], ...exclusive, seconds: 0.1 },
     {
       phase: 'indexes',
@@ -142,7 +152,6 @@ function phasesOf(
       seconds: seconds.openings,
     },
   ];
-  return phases.filter((phase) => phase.tables.length > 0);
 }
 
 const INDEXES = [
@@ -179,3 +188,36 @@ const STATE = `SELECT ${leading('$1', 'user_id')} AND i.indpred IS NULL) AS has_
   EXISTS (SELECT FROM pg_tables WHERE (schemaname, tablename) = ('lumis', 'take_over'))
     AS interrupted,
   to_regnamespace('lumis_archive') IS NOT NULL AS archive`;
+
+const OPEN_SECONDS_MIN = 2;
+
+const OPEN = `WITH held AS (
+    SELECT l.pid, array_agg(DISTINCT format('%I.%I', n.nspname, c.relname)) AS tables
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.relation = ANY ($1::oid[]) AND l.granted AND l.database =
+      (SELECT oid FROM pg_database WHERE datname = current_database()) GROUP BY 1
+  )
+  SELECT a.pid, a.usename AS role, coalesce(a.application_name, '') AS application,
+    round(extract(epoch FROM clock_timestamp() - a.xact_start))::float8 AS seconds,
+    coalesce(held.tables, '{}') AS holds
+  FROM pg_stat_activity a LEFT JOIN held ON held.pid = a.pid
+  WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND coalesce(a.backend_type, 'client backend') = 'client backend'
+    AND a.xact_start < clock_timestamp() - make_interval(secs => $2)
+  UNION ALL
+  SELECT NULL, x.owner, 'prepared transaction ' || x.gid,
+    round(extract(epoch FROM clock_timestamp() - x.prepared))::float8, '{}'
+  FROM pg_prepared_xacts x WHERE x.database = current_database()
+  ORDER BY seconds DESC, pid`;
+
+/** Transactions that have been open for a while; null when this role may not see those of others. */
+async function findOpenTransactions(
+  client: pg.Client,
+  legacy: Legacy,
+): Promise<OpenTransaction[] | null> {
+  const { rows } = await client.query(`SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may`);
+  if (!rows[0].may) return null;
+  const tables = changed(legacy).map((table) => table.oid);
+  return (await client.query<OpenTransaction>(OPEN, [tables, OPEN_SECONDS_MIN])).rows;
+}
