@@ -1676,7 +1676,7 @@ BEGIN
     END IF;
     SET LOCAL search_path = pg_catalog, pg_temp;
     RAISE INFO 'summing the ledger, beside the running system';
-    SET LOCAL work_mem = '128MB';
+    SET LOCAL work_mem = '32MB';
     CREATE TEMP TABLE opening ON COMMIT DROP AS    -- not an INSERT: those are not done in parallel
         SELECT user_id, coalesce(b.balance, 0) - coalesce(e.points, 0) AS quantity
         FROM lumis.balances b FULL JOIN (
