@@ -224,6 +224,14 @@ BEGIN
             JOIN pg_class c ON c.relnamespace = to_regnamespace(home) AND c.relname = w.tab
             JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
             JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc ~* w.words
+            UNION ALL   -- openings are in the ledger, and would be counted beside the purchases
+            SELECT c.relname, t.tgname, format('trigger %I on %I.%I computes balances from the '
+                'ledger (expected none but on the ledger)', t.tgname, home, c.relname)
+            FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+            JOIN pg_proc p ON p.oid = t.tgfoid
+            WHERE c.relnamespace = to_regnamespace(home) AND c.relname = ANY (legacy)
+              AND c.relname <> 'fact_accumulations' AND p.prosrc ~* '\mfact_balance_points\M'
+              AND p.prosrc ~* '\mfact_accumulations\M'
             UNION ALL
             SELECT c.relname, p.proname, format('function %s takes or gives whole rows of %I.%I, and '
                 'the table gets other columns (expected no such function)', p.oid::regprocedure,
@@ -352,6 +360,14 @@ BEGIN
           AND c.relname IN ('dim_redemptions', 'fact_redemptions', 'fact_accumulations',
               'fact_balance_points', 'vw_hist_accum_redem')
           AND NOT pg_has_role(c.relowner, 'USAGE'));
+    missing := missing || ARRAY(SELECT DISTINCT format('GRANT %s TO %I;', p.proowner::regrole,
+            current_user)
+        FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = to_regnamespace(layout) AND layout IN ('public', 'rewards')
+          AND NOT t.tgisinternal AND c.relname IN ('dim_redemptions', 'fact_redemptions',
+              'fact_accumulations', 'fact_balance_points')
+          AND NOT coalesce(array_to_string(p.proconfig, ' '), '') ~ 'search_path='
+          AND NOT pg_has_role(p.proowner, 'USAGE'));
     IF missing <> '{}' THEN
         RAISE EXCEPTION 'role % may not do what the redemption system needs', current_user
             USING ERRCODE = 'insufficient_privilege',
@@ -441,6 +457,24 @@ BEGIN
 END
 $rest$;
 
+-- Who may be the reason that a lock never comes.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_refuse_waiting() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $waiting$
+BEGIN
+    RAISE EXCEPTION 'somebody keeps a lock on the tables of the old system'
+        USING ERRCODE = 'lock_not_available',
+            DETAIL = format('Sessions that have been in a transaction for long: %s. (Those of other '
+                'roles are shown to members of pg_read_all_stats alone.)',
+            coalesce((SELECT string_agg(format('%s (%s, %s, since %s)', a.pid,
+                coalesce(a.usename, '?'), a.state, a.xact_start::timestamptz(0)), ', ')
+            FROM pg_stat_activity a WHERE a.datname = current_database()
+              AND a.pid <> pg_backend_pid()
+              AND a.xact_start < clock_timestamp() - interval '3 seconds'), 'none that is shown')),
+            HINT = 'Nothing was switched. Let it finish, or end it with pg_terminate_backend(pid); '
+                'then run this again.';
+END
+$waiting$;
+
 -- Gives a view under an old name the owner and the grants of its table.
 CREATE OR REPLACE FUNCTION pg_temp.lumis_copy_grants(tab regclass, shown regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $grants$
@@ -482,6 +516,9 @@ DECLARE
     body      text := rtrim(pg_get_viewdef(history), E'; \n');
     columns   text[];
     taken     text;
+    options   text[] := (SELECT c.reloptions FROM pg_class c WHERE c.oid = history);
+    invokes   boolean := array_to_string(options, ' ') ~ 'security_invoker=(true|on|1|yes)';
+    reader    record;
 BEGIN
     SELECT array_agg(format('%I::%s', a.attname, format_type(a.atttypid, a.atttypmod))
         ORDER BY a.attnum) INTO columns FROM pg_attribute a WHERE a.attrelid = history AND a.attnum > 0;
@@ -490,19 +527,28 @@ BEGIN
     body := regexp_replace(body, '\m' || replace(ledger::text, '.', '\.') || '\M',
         'lumis.fact_accumulations', 'g');
     IF array_to_string(columns, ' ') ~ ('^source_type::\S.* user_id::\S.* name_friendly::\S.* '
-        'description_friendly::\S.* quantity::\S.* date::\S.* img::\S[^:]*$') THEN
+        'description_friendly::\S.* quantity::\S.* date::\S.* img::\S[^:]*$')
+        -- who sees only some rows of the ledger would see all redemptions
+        AND NOT (invokes AND (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = ledger)) THEN
         body := format('SELECT %s FROM (SELECT * FROM (%s) old UNION ALL SELECT %L::text, r.user_id, '
             'r.name_friendly, r.description_friendly, %s, r.date, r.img FROM lumis.redeemed r) h',
             array_to_string(columns, ', '), body, 'Redención', taken);
     ELSE
-        RAISE NOTICE '% has columns of its own: it does not show new redemptions', history;
+        RAISE NOTICE '% has columns or readers of its own kind: it does not show new redemptions',
+            history;
     END IF;
     EXECUTE format('CREATE OR REPLACE VIEW %s %s AS %s', history,
-        (SELECT 'WITH (' || array_to_string(c.reloptions, ', ') || ')' FROM pg_class c
-         WHERE c.oid = history), body);
-    IF owner <> current_user::regrole THEN
-        EXECUTE format('GRANT SELECT ON lumis.fact_accumulations, lumis.redeemed TO %s', owner);
+        'WITH (' || array_to_string(options, ', ') || ')', body);
+    IF invokes THEN
+        ALTER VIEW lumis.fact_accumulations SET (security_invoker);
     END IF;
+    FOR reader IN SELECT owner AS role UNION
+        SELECT acl.grantee::regrole FROM pg_class c, aclexplode(c.relacl) acl
+        WHERE invokes AND c.oid = history AND acl.privilege_type = 'SELECT'
+    LOOP
+        EXECUTE format('GRANT SELECT ON lumis.fact_accumulations, lumis.redeemed TO %s',
+            CASE reader.role::oid WHEN 0 THEN 'PUBLIC' ELSE reader.role::text END);
+    END LOOP;
 END
 $history$;
 
@@ -569,6 +615,8 @@ BEGIN
         ADD CONSTRAINT ledger_refund_is_positive
             CHECK (kind <> ''refund'' OR quantity > 0) NOT VALID', home);
     RAISE INFO 'building indexes on the ledger, beside the running system';
+EXCEPTION WHEN lock_not_available THEN
+    PERFORM pg_temp.lumis_refuse_waiting();
 END
 $prepare$;
 
@@ -619,6 +667,7 @@ DECLARE
     ids       regclass;                            -- the sequence of the ledger's ids
     kept      jsonb := '{}';                      -- what down must put back
     replaced  jsonb := '[]';                       -- triggers, likewise
+    pathless  jsonb := '[]';                       -- functions, likewise
     switched  timestamptz;
 BEGIN
     IF home = 'applied' THEN
@@ -819,16 +868,7 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN lock_not_available THEN
                 IF tries = 10 THEN
-                    RAISE EXCEPTION 'somebody keeps a lock on the tables of the old system'
-                        USING ERRCODE = 'lock_not_available',
-                            DETAIL = format('Sessions that have been in a transaction for long: %s',
-                            coalesce((SELECT string_agg(format('%s (%s, %s, since %s)', a.pid,
-                                coalesce(a.usename, '?'), a.state, a.xact_start::timestamptz(0)), ', ')
-                            FROM pg_stat_activity a WHERE a.datname = current_database()
-                              AND a.pid <> pg_backend_pid()
-                              AND a.xact_start < clock_timestamp() - interval '3 seconds'), 'none')),
-                            HINT = 'Nothing was switched. Let it finish, or end it with '
-                                'pg_terminate_backend(pid); then run this again.';
+                    PERFORM pg_temp.lumis_refuse_waiting();
                 END IF;
                 PERFORM pg_sleep(0.2 + random() * 0.4);
             END;
@@ -881,6 +921,22 @@ BEGIN
             EXECUTE format('DROP TRIGGER %I ON %I.fact_accumulations', part.tgname, home);
         END LOOP;
 
+        -- Triggers of neighbours run for what our functions write, too, and those have a pinned
+        -- search_path, under which a name without its schema would not be found.
+        FOR part IN SELECT DISTINCT p.oid::regprocedure::text AS name
+            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE c.relnamespace = to_regnamespace(home) AND NOT t.tgisinternal
+              AND c.relname IN ('dim_redemptions', 'fact_redemptions', 'fact_accumulations',
+                  'fact_balance_points')
+              AND NOT coalesce(array_to_string(p.proconfig, ' '), '') ~ 'search_path='
+              AND p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('plpgsql', 'sql'))
+        LOOP
+            pathless := pathless || to_jsonb(part.name);
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %s', part.name,
+                CASE home WHEN 'public' THEN 'public' ELSE format('%I, public', home) END);
+        END LOOP;
+        kept := kept || jsonb_build_object('pathless', pathless);
+
         -- The old definitions, in the old names, for down; and sequences, which would move along
         -- with their table and could then not be found by name.
         FOR part IN SELECT c.relname, c.relacl, c.relowner, c.relrowsecurity, c.reloptions,
@@ -914,6 +970,13 @@ BEGIN
         -- The catalogue: the very table, so that foreign keys and views of neighbours follow.
         IF home <> 'rewards' THEN
             EXECUTE format('ALTER TABLE %I.dim_redemptions SET SCHEMA rewards', home);
+        END IF;
+        -- foreign keys are checked with the rights of the owner of what they refer to
+        item := (SELECT c.relowner::regrole FROM pg_class c
+            WHERE c.oid = 'rewards.dim_redemptions'::regclass);
+        IF NOT has_schema_privilege(item, 'rewards', 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA rewards TO %s', item);
+            kept := kept || jsonb_build_object('usage', item);
         END IF;
         ALTER TABLE rewards.dim_redemptions RENAME TO redemption_offers;
         ALTER TABLE rewards.redemption_offers RENAME COLUMN id TO legacy_id;
@@ -1125,7 +1188,9 @@ BEGIN
     ELSE
         ledger := home || '.fact_accumulations';
         IF home <> 'public' THEN                   -- one name for us, wherever the table is
-            EXECUTE format('CREATE VIEW public.fact_accumulations AS SELECT * FROM %s', ledger);
+            EXECUTE format('CREATE VIEW public.fact_accumulations %s AS SELECT * FROM %s',
+                (SELECT 'WITH (security_invoker)' FROM pg_class c
+                 WHERE c.oid = ledger AND c.relrowsecurity), ledger);
             PERFORM pg_temp.lumis_copy_grants(ledger, 'public.fact_accumulations');
         END IF;
     END IF;
@@ -1573,7 +1638,7 @@ BEGIN
                     image_url = CASE WHEN to_jsonb(a)->'img' IS NOT DISTINCT FROM to_jsonb(o)->'img'
                         THEN a.image_url ELSE o.image_url END
                 FROM lumis_archive.redemption_offers a WHERE a.legacy_id = o.legacy_id;
-                INSERT INTO rewards.redemption_offers
+                INSERT INTO rewards.redemption_offers OVERRIDING SYSTEM VALUE
                 SELECT (jsonb_populate_record(NULL::rewards.redemption_offers,
                     to_jsonb(a) || '{"is_active": false}')).*
                 FROM lumis_archive.redemption_offers a
@@ -1583,6 +1648,9 @@ BEGIN
             ELSIF is_legacy AND part.name = 'fact_accumulations' THEN
                 -- The openings are made anew. An id may have been taken meanwhile.
                 PERFORM pg_temp.lumis_rest_triggers(ledger, true);
+                PERFORM lumis.pass_ledger_ids(greatest(
+                    (SELECT max(a.id) FROM lumis_archive.fact_accumulations a),
+                    (SELECT max(e.id) FROM public.fact_accumulations e)));
                 UPDATE lumis_archive.fact_accumulations a SET id = lumis.next_ledger_id()
                 WHERE EXISTS (SELECT FROM public.fact_accumulations e WHERE e.id = a.id);
                 EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
@@ -1594,13 +1662,22 @@ BEGIN
                 -- what down wrote as purchases are redemptions again
                 PERFORM pg_temp.lumis_rest_triggers(
                     (home || '.fact_redemptions_legacy')::regclass, true);
-                EXECUTE format('
-                    DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
-                    WHERE NOT w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id);
-                    UPDATE %1$I.fact_redemptions_legacy f SET quantity = f.quantity - w.quantity
+                -- The old system may have changed them: what it took off a row is a change of its
+                -- own, and a row that is no longer as written keeps what was added to it.
+                EXECUTE format('INSERT INTO lumis.purchase_changes
+                    SELECT w.user_id, w.quantity - coalesce(f.quantity, 0)
                     FROM lumis_archive.written_purchases w
-                    WHERE w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)',
-                    home);
+                    LEFT JOIN %1$I.fact_redemptions_legacy f
+                        ON (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)
+                    WHERE w.quantity > coalesce(f.quantity, 0);
+                    DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
+                    WHERE NOT w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)
+                      AND (w.quantity > coalesce(f.quantity, 0)
+                        OR (f.quantity, f.date, f.expiration_date) = (w.quantity, w.date, w.date));
+                    UPDATE %1$I.fact_redemptions_legacy f
+                    SET quantity = greatest(f.quantity - w.quantity, 0)
+                    FROM lumis_archive.written_purchases w
+                    WHERE (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)', home);
                 PERFORM pg_temp.lumis_rest_triggers(
                     (home || '.fact_redemptions_legacy')::regclass, false);
             ELSIF NOT is_legacy OR part.name <> 'balances' THEN
@@ -1648,7 +1725,7 @@ BEGIN
             SELECT max(o.legacy_id) INTO top FROM rewards.redemption_offers o;
             kept := kept || jsonb_build_object('offers_top', top);
             EXECUTE format('SELECT jsonb_build_object(''offer_ids'', jsonb_build_object(''last_value'', '
-                'last_value, ''is_called'', is_called, ''sequence'', %L)) FROM %s', item, item) INTO part;
+                'last_value, ''is_called'', is_called)) FROM %s', item) INTO part;
             kept := kept || part.jsonb_build_object;
             EXECUTE format('SELECT setval(%L, $1) WHERE $1 > (SELECT last_value FROM %s)', item, item)
                 USING top;
@@ -1702,3 +1779,12 @@ BEGIN
     RAISE NOTICE '% offers arrived inactive: SELECT * FROM lumis.take_over_findings', inactive;
 END
 $openings$;
+
+-- For whoever goes on in this session.
+DO $unlock$
+BEGIN
+    PERFORM pg_advisory_unlock(hashtext('lumis.migrations'));
+    RESET statement_timeout;
+    RESET client_connection_check_interval;
+END
+$unlock$;

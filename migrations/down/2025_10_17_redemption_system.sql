@@ -29,6 +29,24 @@ BEGIN
     END LOOP;
 END
 $rest$;
+
+-- Who may be the reason that a lock never comes.
+CREATE OR REPLACE FUNCTION pg_temp.lumis_refuse_waiting() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $waiting$
+BEGIN
+    RAISE EXCEPTION 'somebody keeps a lock on the tables of the old system'
+        USING ERRCODE = 'lock_not_available',
+            DETAIL = format('Sessions that have been in a transaction for long: %s. (Those of other '
+                'roles are shown to members of pg_read_all_stats alone.)',
+            coalesce((SELECT string_agg(format('%s (%s, %s, since %s)', a.pid,
+                coalesce(a.usename, '?'), a.state, a.xact_start::timestamptz(0)), ', ')
+            FROM pg_stat_activity a WHERE a.datname = current_database()
+              AND a.pid <> pg_backend_pid()
+              AND a.xact_start < clock_timestamp() - interval '3 seconds'), 'none that is shown')),
+            HINT = 'Nothing was switched. Let it finish, or end it with pg_terminate_backend(pid); '
+                'then run this again.';
+END
+$waiting$;
 -- The sequence that a column takes its default from; NULL when there is none.
 CREATE OR REPLACE FUNCTION pg_temp.lumis_sequence_of(tab regclass, col text) RETURNS regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $sequence$
@@ -180,6 +198,23 @@ BEGIN
         IF has_rows THEN
             -- nobody else takes ids now; those of an attempt that was interrupted are free again
             PERFORM setval(pg_temp.lumis_sequence_of(ledger, 'id'), top);
+            FOR part IN SELECT c.confrelid::regclass AS users, a.attname AS key
+                FROM pg_constraint c
+                JOIN pg_attribute u ON u.attrelid = c.conrelid AND u.attname = 'user_id'
+                JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.confrelid, c.confkey[1])
+                WHERE c.conrelid = to_regclass(home || '.fact_redemptions_legacy')
+                  AND c.contype = 'f' AND c.conkey = ARRAY[u.attnum]
+            LOOP
+                EXECUTE format('SELECT string_agg(DISTINCT r.user_id::text, '', '')
+                    FROM rewards.user_redemptions r WHERE NOT EXISTS (
+                        SELECT FROM %s u WHERE u.%I = r.user_id)', part.users, part.key) INTO obstacle;
+                IF obstacle IS NOT NULL THEN
+                    RAISE EXCEPTION '% does not know these members, who have redeemed: %', part.users,
+                        obstacle USING ERRCODE = 'LM010', HINT = format('Nothing was changed. Their '
+                        'redemptions become purchases, and those demand it: add them to %s.',
+                        part.users);
+                END IF;
+            END LOOP;
             -- Redemptions that hold or have used their points become purchases. Where the old
             -- system allows one row for a member and an offer, that row counts them all.
             SELECT EXISTS (SELECT FROM pg_index i
@@ -322,6 +357,11 @@ BEGIN
                 EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', part.tgname, ledger, part.comment);
             END IF;
         END LOOP;
+        FOR item IN SELECT jsonb_array_elements_text(kept->'pathless') LOOP
+            IF to_regprocedure(item) IS NOT NULL THEN
+                EXECUTE format('ALTER FUNCTION %s RESET search_path', item);
+            END IF;
+        END LOOP;
         IF kept->'history' <> 'null' THEN
             EXECUTE format('CREATE OR REPLACE VIEW %I.vw_hist_accum_redem %s AS %s', home,
                 (SELECT 'WITH (' || string_agg(o, ', ') || ')' FROM jsonb_array_elements_text(
@@ -343,7 +383,7 @@ BEGIN
         END IF;
         EXECUTE format('SELECT max(id) FROM %I.dim_redemptions', home) INTO top;
         IF kept ? 'offer_ids' AND top IS NOT DISTINCT FROM (kept->>'offers_top')::bigint THEN
-            PERFORM setval((kept #>> '{offer_ids,sequence}')::regclass,
+            PERFORM setval(pg_temp.lumis_sequence_of((home || '.dim_redemptions')::regclass, 'id'),
                 (kept #>> '{offer_ids,last_value}')::bigint,
                 (kept #>> '{offer_ids,is_called}')::boolean);
         END IF;
@@ -404,9 +444,14 @@ BEGIN
         END IF;
     END IF;
     DROP TABLE IF EXISTS lumis.take_over;
-    DROP TABLE IF EXISTS lumis.migrations;
+    IF home IS NULL OR switched IS NOT NULL THEN
+        DROP TABLE lumis.migrations;
+    END IF;
     IF to_regnamespace('lumis_worker') IS NOT NULL THEN
         DROP SCHEMA lumis_worker CASCADE;          -- the job queue's own; it holds no data of ours
+    END IF;
+    IF kept ? 'usage' AND NOT 'rewards' = ANY (created) THEN
+        EXECUTE format('REVOKE USAGE ON SCHEMA rewards FROM %s', kept->>'usage');
     END IF;
     FOREACH item IN ARRAY created LOOP
         IF item = 'pg_stat_statements' THEN

@@ -17,8 +17,11 @@ const LOCK_PAUSE_MS = 500;
 export class MigrationRefused extends Error {
   readonly detail: string | undefined;
   readonly hint: string | undefined;
-  constructor(error: { message: string; detail?: string; hint?: string }) {
-    super(error.message, { cause: error });
+  constructor(
+    error: { message: string; detail?: string | undefined; hint?: string | undefined },
+    cause?: unknown,
+  ) {
+    super(error.message, { cause });
     this.name = 'MigrationRefused';
     this.detail = error.detail;
     this.hint = error.hint;
@@ -186,11 +189,19 @@ async function run(client: pg.Client, sql: string): Promise<Record<string, unkno
   return client.query(sql).then((result) => result.rows, refuse);
 }
 
+/** Where the server's own hint leads astray, or there is none. */
+const WAYS_OUT: Record<string, string> = {
+  '2BP01': 'Nothing was changed. Drop what is named here, or build it on something else.',
+  '53100':
+    'The disk of the database is full. Make room, then run this again: what was begun is finished.',
+};
+
 /** What the database refuses in words for an operator is refused with them. */
 function refuse(error: pg.DatabaseError): never {
   const { code = '' } = error;
   if (!/^(LM010|42501|55P03|2BP01|23...|53100)$/.test(code)) throw error;
-  throw new MigrationRefused(error as never);
+  const { message, detail, hint } = error;
+  throw new MigrationRefused({ message, detail, hint: WAYS_OUT[code] ?? hint }, error);
 }
 
 async function withClient<T>(
