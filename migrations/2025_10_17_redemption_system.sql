@@ -915,7 +915,9 @@ BEGIN
                 obj_description(t.oid, 'pg_trigger') AS comment
             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
             WHERE t.tgrelid = to_regclass(home || '.fact_accumulations') AND NOT t.tgisinternal
-              AND p.prosrc ~* '\mfact_balance_points\M'
+              AND (p.prosrc ~* '\mfact_balance_points\M' OR EXISTS (   -- or calls one that does
+                SELECT FROM pg_proc q WHERE q.prosrc ~* '\mfact_balance_points\M'
+                  AND q.proname ~ '^\w+$' AND p.prosrc ~* ('\m' || q.proname || '\M')))
         LOOP
             replaced := replaced || to_jsonb(part);
             EXECUTE format('DROP TRIGGER %I ON %I.fact_accumulations', part.tgname, home);
@@ -1581,7 +1583,7 @@ BEGIN
         -- that hold or have used points. Its name, columns, owner and grants stay.
         EXECUTE format($$CREATE VIEW lumis.fact_accumulations AS SELECT * FROM %s
             WHERE kind IS NULL OR kind = 'grant'
-               OR (kind = 'adjustment' AND accum_type <> 'legacy_balance')$$, ledger);
+               OR (kind = 'adjustment' AND accum_type NOT LIKE 'legacy_balance%%')$$, ledger);
         CREATE VIEW lumis.redeemed AS
             SELECT r.user_id, r.offer_name AS name_friendly, o.description AS description_friendly,
                 r.lumis_spent::numeric AS quantity, r.created_at AS date, o.image_url AS img

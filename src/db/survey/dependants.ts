@@ -42,6 +42,8 @@ interface Trigger {
   columns_as_text: boolean;
   /** fires for each of the rows that `up` writes to the ledger */
   fires_for_opening: boolean;
+  /** its function has no search_path of its own, and gets one */
+  gets_path: boolean;
 }
 
 /** A function that leans on the legacy tables. */
@@ -133,10 +135,14 @@ const TRIGGERS = `SELECT t.tgname AS name, format('%I.%I', n.nspname, c.relname)
       OR t.tgrelid = $2 AND (p.prosrc ~ '[''"](id|points)[''"]'
       OR encode(t.tgargs, 'escape') ~ '(^|\\\\000)(id|points)\\\\000') AS columns_as_text,
     t.tgrelid = $3 AND t.tgtype & 4 <> 0 AND t.tgenabled IN ('O', 'A') AND NOT keeps_balance
-      AS fires_for_opening
-  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+      AS fires_for_opening,
+    NOT keeps_balance AND coalesce(array_to_string(p.proconfig, ' '), '') !~ 'search_path='
+      AND l.lanname IN ('plpgsql', 'sql') AS gets_path
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
   JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
-  LATERAL (SELECT t.tgrelid = $3 AND p.prosrc ~* '\\mfact_balance_points\\M' AS keeps_balance) k
+  LATERAL (SELECT t.tgrelid = $3 AND (p.prosrc ~* '\\mfact_balance_points\\M' OR EXISTS (
+    SELECT FROM pg_proc q WHERE q.prosrc ~* '\\mfact_balance_points\\M' AND q.proname ~ '^\\w+$'
+      AND p.prosrc ~* ('\\m' || q.proname || '\\M'))) AS keeps_balance) k
   WHERE NOT t.tgisinternal AND t.tgrelid = ANY ($1::oid[]) ORDER BY 2, 1`;
 
 const TARGET = '(only\\s+)?("?[\\w$]+"?\\s*\\.\\s*)?"?';

@@ -107,6 +107,13 @@ function onProgrammes({ dependants }: Found): Warning[] {
       items: triggers.filter((trigger) => trigger.fires_for_opening).map(shown),
     },
     {
+      code: 'function_gets_path',
+      text:
+        'These functions of triggers get a search_path (the schema of the old system, and public), since ' +
+        'what we write runs them too:',
+      items: [...new Set(triggers.filter((trigger) => trigger.gets_path).map((t) => t.function))],
+    },
+    {
       code: 'event_trigger',
       text: 'These event triggers run with every CREATE and ALTER of `up`:',
       items: dependants.event_triggers.map((trigger) => `${trigger.name}: ${trigger.function}`),
