@@ -11,7 +11,8 @@
 -- is kept waiting for a moment only:
 --   1. look           layout, columns, names, rights: refused here, nothing has changed
 --   2. $prepare$      two columns on the ledger; then indexes, beside the running system
---   3. $migration$    the switch, under exclusive locks: no table is read whole or rewritten
+--   3. $migration$    the switch, under exclusive locks: no large table is rewritten, and none is
+--                     read whole where balances are stored
 --   4. $openings$     ledger entries that make the ledger sum to the balances; no locks
 -- Lines that begin with a backslash are for psql; our runner understands \gexec alone.
 \set ON_ERROR_STOP on
@@ -204,6 +205,15 @@ BEGIN
             SELECT c.relname, '', format('%I.%I is not a view (expected one)', home, c.relname)
             FROM pg_class c WHERE c.relnamespace = to_regnamespace(home)
               AND c.relname = 'vw_hist_accum_redem' AND c.relkind <> 'v'
+            UNION ALL   -- it will read a view of ours, of which nobody has rights on single columns
+            SELECT c.relname, '', format('%I.%I asks with the rights of its reader, and there are '
+                'rights on single columns of it or of the ledger (expected rights on all)', home,
+                c.relname)
+            FROM pg_class c WHERE c.relnamespace = to_regnamespace(home)
+              AND c.relname = 'vw_hist_accum_redem'
+              AND array_to_string(c.reloptions, ' ') ~ 'security_invoker=(true|on|1|yes)'
+              AND EXISTS (SELECT FROM pg_attribute a WHERE a.attacl IS NOT NULL
+                AND a.attrelid IN (c.oid, to_regclass(home || '.fact_accumulations')))
             UNION ALL
             SELECT c.relname, k.col, format('%I.%I has no unique index on %I alone (expected one)',
                 home, c.relname, k.col)
@@ -364,8 +374,8 @@ BEGIN
             current_user)
         FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
         WHERE c.relnamespace = to_regnamespace(layout) AND layout IN ('public', 'rewards')
-          AND NOT t.tgisinternal AND c.relname IN ('dim_redemptions', 'fact_redemptions',
-              'fact_accumulations', 'fact_balance_points')
+          AND NOT t.tgisinternal
+          AND c.relname IN ('dim_redemptions', 'fact_accumulations', 'fact_balance_points')
           AND NOT coalesce(array_to_string(p.proconfig, ' '), '') ~ 'search_path='
           AND NOT pg_has_role(p.proowner, 'USAGE'));
     IF missing <> '{}' THEN
@@ -559,6 +569,7 @@ BEGIN
     SET LOCAL lock_timeout = '5s';
     PERFORM pg_advisory_lock(hashtext('lumis.migrations'));
     PERFORM set_config('statement_timeout', '0', false);
+    PERFORM set_config('lock_timeout', '60s', false);       -- an index waits for old transactions
     PERFORM set_config('client_connection_check_interval', '1s', false);
 EXCEPTION WHEN invalid_parameter_value THEN
     NULL;  -- not every platform can look
@@ -923,19 +934,20 @@ BEGIN
             EXECUTE format('DROP TRIGGER %I ON %I.fact_accumulations', part.tgname, home);
         END LOOP;
 
-        -- Triggers of neighbours run for what our functions write, too, and those have a pinned
-        -- search_path, under which a name without its schema would not be found.
+        -- Triggers of neighbours run for what we write, too, under a search_path of ours, where a
+        -- name without its schema would not be found: they get one in which every schema is.
+        SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname <> home,
+            n.nspname <> 'public', n.nspname) INTO item
+        FROM pg_namespace n WHERE n.nspname !~ '^(pg_|lumis)' AND n.nspname <> 'information_schema';
         FOR part IN SELECT DISTINCT p.oid::regprocedure::text AS name
             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
             WHERE c.relnamespace = to_regnamespace(home) AND NOT t.tgisinternal
-              AND c.relname IN ('dim_redemptions', 'fact_redemptions', 'fact_accumulations',
-                  'fact_balance_points')
+              AND c.relname IN ('dim_redemptions', 'fact_accumulations', 'fact_balance_points')
               AND NOT coalesce(array_to_string(p.proconfig, ' '), '') ~ 'search_path='
               AND p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('plpgsql', 'sql'))
         LOOP
             pathless := pathless || to_jsonb(part.name);
-            EXECUTE format('ALTER FUNCTION %s SET search_path = %s', part.name,
-                CASE home WHEN 'public' THEN 'public' ELSE format('%I, public', home) END);
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %s', part.name, item);
         END LOOP;
         kept := kept || jsonb_build_object('pathless', pathless);
 
@@ -1243,20 +1255,27 @@ BEGIN
     -- same members cannot deadlock; a spend that would end below zero is refused here as well.
     CREATE FUNCTION lumis.apply_ledger_entries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DECLARE
+        was        text := coalesce(current_setting('lumis.posting', true), '');
+        is_booked  boolean := false;
     BEGIN
         PERFORM lumis.pass_ledger_ids(max(e.id)) FROM entries e WHERE e.kind IS NULL
             HAVING max(e.id) IS NOT NULL;
-        IF current_setting('lumis.posting', true) = 'balance' THEN
-            RETURN NULL;                           -- what is booked here is in the balance already
+        -- What the trigger of a legacy balance books, and openings, are in the balance already. The
+        -- setting is believed only where a session cannot be the one who made it.
+        IF was = 'balance' THEN
+            is_booked := pg_trigger_depth() > 1 OR NOT EXISTS (SELECT FROM lumis.migrations m
+                WHERE m.name = '2025_10_17_redemption_system');
         END IF;
         PERFORM set_config('lumis.posting', 'ledger', true);
         INSERT INTO lumis.balances AS b (user_id, balance, updated_at)
         SELECT e.user_id, sum(e.quantity), clock_timestamp() FROM entries e
         WHERE e.dtype = 'points' AND e.user_id IS NOT NULL AND e.quantity IS NOT NULL
+          AND NOT (is_booked AND e.accum_type IN ('legacy_balance', 'opening'))
         GROUP BY e.user_id ORDER BY e.user_id
         ON CONFLICT (user_id) DO UPDATE
             SET balance = coalesce(b.balance, 0) + excluded.balance, updated_at = clock_timestamp();
-        PERFORM set_config('lumis.posting', '', true);
+        PERFORM set_config('lumis.posting', was, true);
         IF EXISTS (SELECT FROM entries e JOIN lumis.balances b USING (user_id)
                    WHERE e.kind = 'spend' AND b.balance < 0) THEN
             RAISE EXCEPTION 'a member cannot spend below zero' USING ERRCODE = 'LM003';
@@ -1522,8 +1541,10 @@ BEGIN
             -- A balance that the old system changes is booked, since the ledger must sum to it.
             CREATE FUNCTION lumis.book_balance_change() RETURNS trigger
             LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+            DECLARE
+                was  text := coalesce(current_setting('lumis.posting', true), '');
             BEGIN
-                IF current_setting('lumis.posting', true) = 'ledger' THEN
+                IF was = 'ledger' AND pg_trigger_depth() > 1 THEN
                     RETURN NULL;                   -- the ledger's own trigger
                 END IF;
                 PERFORM set_config('lumis.posting', 'balance', true);
@@ -1534,11 +1555,12 @@ BEGIN
                 FROM (SELECT OLD.user_id, -OLD.balance AS points WHERE TG_OP <> 'INSERT' UNION ALL
                       SELECT NEW.user_id, NEW.balance WHERE TG_OP <> 'DELETE') c
                 WHERE c.user_id IS NOT NULL GROUP BY c.user_id HAVING sum(c.points) <> 0;
-                PERFORM set_config('lumis.posting', '', true);
+                PERFORM set_config('lumis.posting', was, true);
                 RETURN NULL;
             END $$;
             EXECUTE format('CREATE TRIGGER trg_balance_booked AFTER INSERT OR UPDATE OR DELETE ON %s
                 FOR EACH ROW EXECUTE FUNCTION lumis.book_balance_change()', stored);
+            REVOKE ALL ON FUNCTION lumis.book_balance_change() FROM PUBLIC;
             EXECUTE format('CREATE TRIGGER trg_balance_never_truncated BEFORE TRUNCATE ON %s
                 FOR EACH STATEMENT EXECUTE FUNCTION lumis.keep_ledger_immutable()', stored);
         END IF;
@@ -1640,6 +1662,16 @@ BEGIN
                     image_url = CASE WHEN to_jsonb(a)->'img' IS NOT DISTINCT FROM to_jsonb(o)->'img'
                         THEN a.image_url ELSE o.image_url END
                 FROM lumis_archive.redemption_offers a WHERE a.legacy_id = o.legacy_id;
+                INSERT INTO lumis.take_over_findings
+                SELECT 'offer changed', o.legacy_id || ' ' || coalesce(o.name_friendly, ''),
+                    format('was %s before down: stock, merchant and state are of that one',
+                        a.name_friendly)
+                FROM rewards.redemption_offers o JOIN lumis_archive.redemption_offers a
+                    USING (legacy_id)
+                WHERE a.name_friendly <> o.name_friendly;
+                kept := kept || jsonb_build_object('revived', ARRAY(SELECT a.legacy_id
+                    FROM lumis_archive.redemption_offers a
+                    WHERE a.legacy_id NOT IN (SELECT o.legacy_id FROM rewards.redemption_offers o)));
                 INSERT INTO rewards.redemption_offers OVERRIDING SYSTEM VALUE
                 SELECT (jsonb_populate_record(NULL::rewards.redemption_offers,
                     to_jsonb(a) || '{"is_active": false}')).*
@@ -1674,8 +1706,8 @@ BEGIN
                     WHERE w.quantity > coalesce(f.quantity, 0);
                     DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
                     WHERE NOT w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)
-                      AND (w.quantity > coalesce(f.quantity, 0)
-                        OR (f.quantity, f.date, f.expiration_date) = (w.quantity, w.date, w.date));
+                      AND (f.date, f.expiration_date) = (w.date, w.date)
+                      AND w.quantity >= coalesce(f.quantity, 0);
                     UPDATE %1$I.fact_redemptions_legacy f
                     SET quantity = greatest(f.quantity - w.quantity, 0)
                     FROM lumis_archive.written_purchases w
@@ -1787,6 +1819,7 @@ DO $unlock$
 BEGIN
     PERFORM pg_advisory_unlock(hashtext('lumis.migrations'));
     RESET statement_timeout;
+    RESET lock_timeout;
     RESET client_connection_check_interval;
 END
 $unlock$;

@@ -61,6 +61,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $sequence$
 $sequence$;
 
 
+DO $timeout$
+BEGIN
+    PERFORM set_config('statement_timeout', '0', false);
+END
+$timeout$;
+
 DO $migration$
 DECLARE
     this_migration constant text := '2025_10_17_redemption_system';
@@ -154,6 +160,8 @@ BEGIN
             OR EXISTS (SELECT FROM public.fact_accumulations e WHERE e.kind <> 'opening')
             OR EXISTS (SELECT FROM lumis.purchase_changes)
             OR EXISTS (SELECT FROM rewards.redemption_offers o WHERE o.on_expiry <> 'refund'
+                OR (NOT o.is_active AND lumis.offer_fault(o.name_friendly, o.lumis_cost, o.valid_from,
+                    o.valid_to) IS NULL)
                 OR num_nonnulls(o.stock_quantity, o.merchant_id, o.offer_category, o.terms,
                     o.max_redemptions_per_user, o.code_ttl_minutes) > 0)
             INTO has_rows;
@@ -307,6 +315,11 @@ BEGIN
         DROP VIEW lumis.past_purchases;
         DROP TRIGGER trg_shape_offer ON rewards.redemption_offers;
         ALTER TABLE rewards.user_redemptions DROP CONSTRAINT user_redemptions_offer_id_fkey;
+        -- what the old system had deleted, and was needed for its redemptions alone
+        PERFORM pg_temp.lumis_rest_triggers('rewards.redemption_offers', true);
+        DELETE FROM rewards.redemption_offers o
+        WHERE o.legacy_id IN (SELECT r::integer FROM jsonb_array_elements_text(kept->'revived') r);
+        PERFORM pg_temp.lumis_rest_triggers('rewards.redemption_offers', false);
         -- the history reads what goes now
         IF kept->'history' <> 'null' THEN
             EXECUTE format('CREATE OR REPLACE VIEW %I.vw_hist_accum_redem AS SELECT %s', home,
@@ -462,3 +475,9 @@ BEGIN
     END LOOP;
 END
 $migration$;
+
+DO $timeout$
+BEGIN
+    RESET statement_timeout;
+END
+$timeout$;

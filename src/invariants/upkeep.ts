@@ -68,6 +68,7 @@ FROM (VALUES
   ('fact_accumulations', 'trg_ledger_immutable', 'lumis.keep_ledger_immutable', 1+2+8+16),
   ('fact_accumulations', 'trg_ledger_never_truncated', 'lumis.keep_ledger_immutable', 2+32),
   ('fact_balance_points', 'trg_balance_booked', 'lumis.book_balance_change', 1+4+8+16),
+  ('fact_balance_points', 'trg_balance_never_truncated', 'lumis.keep_ledger_immutable', 2+32),
   ('fact_redemptions_legacy', 'trg_purchase_noted', 'lumis.note_purchase', 1+4+8+16),
   ('user_redemptions', 'trg_audit_redemption_changes', 'rewards.audit_redemption_change',
     1+4+8+16),

@@ -136,7 +136,7 @@ const TRIGGERS = `SELECT t.tgname AS name, format('%I.%I', n.nspname, c.relname)
       OR encode(t.tgargs, 'escape') ~ '(^|\\\\000)(id|points)\\\\000') AS columns_as_text,
     t.tgrelid = $3 AND t.tgtype & 4 <> 0 AND t.tgenabled IN ('O', 'A') AND NOT keeps_balance
       AS fires_for_opening,
-    NOT keeps_balance AND coalesce(array_to_string(p.proconfig, ' '), '') !~ 'search_path='
+    NOT keeps_balance AND c.relname <> 'fact_redemptions' AND coalesce(array_to_string(p.proconfig, ' '), '') !~ 'search_path='
       AND l.lanname IN ('plpgsql', 'sql') AS gets_path
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
   JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace,

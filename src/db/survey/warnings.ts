@@ -109,8 +109,8 @@ function onProgrammes({ dependants }: Found): Warning[] {
     {
       code: 'function_gets_path',
       text:
-        'These functions of triggers get a search_path (the schema of the old system, and public), since ' +
-        'what we write runs them too:',
+        'These functions of triggers get a search_path of all schemas, that of the old system first, ' +
+        'since what we write runs them too:',
       items: [...new Set(triggers.filter((trigger) => trigger.gets_path).map((t) => t.function))],
     },
     {
