@@ -57,6 +57,16 @@ BEGIN
             HINT = 'Nothing was changed. CREATE DATABASE ... TEMPLATE template0 ENCODING ''UTF8'';';
     END IF;
 
+    SELECT string_agg(format('GRANT USAGE ON SCHEMA %I TO %I;', n.nspname, current_user), ' ')
+        INTO obstacle FROM pg_namespace n
+    WHERE n.nspname IN ('public', 'rewards', 'lumis', 'lumis_archive')
+      AND NOT has_schema_privilege(n.oid, 'USAGE');
+    IF obstacle IS NOT NULL THEN
+        RAISE EXCEPTION 'role % may not look into this database', current_user
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Nothing was changed. As the owner of '
+                'the database: ' || obstacle || ' Then npx lumis migrate plan tells what else.';
+    END IF;
+
     -- asked of the catalogue's rows: to_regclass() may still answer from before a wait
     IF EXISTS (SELECT FROM pg_tables t WHERE (t.schemaname, t.tablename) = ('lumis', 'migrations'))
     THEN
@@ -588,8 +598,8 @@ BEGIN
     END IF;
     SET LOCAL lock_timeout = '500ms';
     SET LOCAL search_path = pg_catalog, pg_temp;
-    RAISE INFO 'found a legacy points system in schema %; preparing its ledger', home;
     PERFORM pg_temp.lumis_hindrance(home);
+    RAISE INFO 'found a legacy points system in schema %; preparing its ledger', home;
 
     IF to_regnamespace('lumis') IS NULL THEN
         made := made || 'lumis'::text;
@@ -679,6 +689,7 @@ DECLARE
     kept      jsonb := '{}';                      -- what down must put back
     replaced  jsonb := '[]';                       -- triggers, likewise
     pathless  jsonb := '[]';                       -- functions, likewise
+    refunded  uuid[] := '{}';
     switched  timestamptz;
 BEGIN
     IF home = 'applied' THEN
@@ -1698,13 +1709,21 @@ BEGIN
                     (home || '.fact_redemptions_legacy')::regclass, true);
                 -- The old system may have changed them: what it took off a row is a change of its
                 -- own, and a row that is no longer as written keeps what was added to it.
+                EXECUTE format('SELECT ARRAY(SELECT r.redemption_id
+                    FROM lumis_archive.written_purchases w
+                    JOIN rewards.user_redemptions r ON r.redemption_id = ANY (w.redemptions)
+                    WHERE NOT w.merged AND r.redemption_status IN (''pending'', ''confirmed'')
+                      AND NOT EXISTS (SELECT FROM %1$I.fact_redemptions_legacy f
+                        WHERE (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)))', home)
+                    INTO refunded;
                 EXECUTE format('INSERT INTO lumis.purchase_changes
                     SELECT w.user_id, w.quantity - coalesce(f.quantity, 0)
                     FROM lumis_archive.written_purchases w
                     LEFT JOIN %1$I.fact_redemptions_legacy f
                         ON (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)
-                    WHERE w.quantity > coalesce(f.quantity, 0);
-                    DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
+                    WHERE w.quantity > coalesce(f.quantity, 0) AND NOT w.redemptions && $1', home)
+                    USING refunded;
+                EXECUTE format('DELETE FROM %1$I.fact_redemptions_legacy f USING lumis_archive.written_purchases w
                     WHERE NOT w.merged AND (f.id, f.user_id, f.redem_id) = (w.id, w.user_id, w.redem_id)
                       AND (f.date, f.expiration_date) = (w.date, w.date)
                       AND w.quantity >= coalesce(f.quantity, 0);
@@ -1735,6 +1754,19 @@ BEGIN
             END IF;
             EXECUTE format('DROP TABLE lumis_archive.%I', part.name);
         END LOOP;
+        -- The old system took back a purchase that down wrote: its points are with the member.
+        IF refunded <> '{}' THEN
+            PERFORM pg_temp.lumis_rest_triggers(ledger, true);
+            PERFORM lumis.close_redemptions(refunded, 'cancelled', clock_timestamp(),
+                array_fill('{"type": "system", "id": "migrate up"}'::jsonb,
+                    ARRAY[cardinality(refunded)]),
+                array_fill('taken back by the old system'::text, ARRAY[cardinality(refunded)]),
+                array_fill(true, ARRAY[cardinality(refunded)]));
+            PERFORM pg_temp.lumis_rest_triggers(ledger, false);
+            INSERT INTO lumis.take_over_findings
+            SELECT 'redemption cancelled', id::text, 'taken back by the old system'
+            FROM unnest(refunded) id;
+        END IF;
         DROP TABLE IF EXISTS lumis_archive.entry_kinds, lumis_archive.written_purchases,
             lumis_archive.take_over;
         DROP SCHEMA lumis_archive;
@@ -1801,7 +1833,7 @@ BEGIN
     SELECT o.user_id, 'opening', 'points', o.quantity, clock_timestamp(), 'opening'
     FROM opening o ORDER BY o.user_id;
     PERFORM set_config('lumis.posting', '', true);
-    SELECT count(*) INTO inactive FROM lumis.take_over_findings WHERE kind = 'offer inactive';
+    SELECT count(*) INTO inactive FROM rewards.redemption_offers o WHERE NOT o.is_active;
     UPDATE lumis.take_over t SET remembered = t.remembered || jsonb_build_object('openings_top',
         (SELECT max(e.id) FROM public.fact_accumulations e));
     INSERT INTO lumis.migrations (name, created)
@@ -1810,7 +1842,7 @@ BEGIN
     RAISE NOTICE 'taken over from schema %', (SELECT t.home FROM lumis.take_over t);
     RAISE NOTICE '% members got an opening entry, % points in all: SELECT * FROM '
         'public.fact_accumulations WHERE kind = ''opening''', openings, coalesce(points, 0);
-    RAISE NOTICE '% offers arrived inactive: SELECT * FROM lumis.take_over_findings', inactive;
+    RAISE NOTICE '% offers are inactive: SELECT * FROM lumis.take_over_findings', inactive;
 END
 $openings$;
 

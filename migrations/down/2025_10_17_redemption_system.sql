@@ -64,6 +64,9 @@ $sequence$;
 DO $timeout$
 BEGIN
     PERFORM set_config('statement_timeout', '0', false);
+    PERFORM set_config('client_connection_check_interval', '1s', false);
+EXCEPTION WHEN invalid_parameter_value THEN
+    NULL;  -- not every platform can look whether the client is still there
 END
 $timeout$;
 
@@ -234,7 +237,8 @@ BEGIN
                 SELECT coalesce(f.id, t.top + row_number() OVER (ORDER BY f.id NULLS FIRST, p.date))
                     AS id, p.*, f.id IS NOT NULL AS merged
                 FROM (
-                    SELECT r.user_id, o.legacy_id::text AS redem_id, -sum(s.quantity) AS quantity,
+                    SELECT array_agg(r.redemption_id) AS redemptions, r.user_id,
+                        o.legacy_id::text AS redem_id, -sum(s.quantity) AS quantity,
                         max(r.created_at) AS date
                     FROM rewards.user_redemptions r
                     JOIN rewards.redemption_offers o USING (offer_id)
@@ -479,5 +483,6 @@ $migration$;
 DO $timeout$
 BEGIN
     RESET statement_timeout;
+    RESET client_connection_check_interval;
 END
 $timeout$;

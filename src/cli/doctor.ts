@@ -34,7 +34,7 @@ export function doctorCommand(program: Command): void {
             facts.max_connections > config.databasePoolMax,
             `max_connections ${facts.max_connections} is more than DATABASE_POOL_MAX ${config.databasePoolMax}`,
           ],
-          [pending.length === 0, 'migrations are applied (lumis migrate up)'],
+          [pending.length === 0, 'migrations are applied (lumis migrate plan, then up)'],
           [drift < CLOCK_DRIFT_MAX_MS, `clocks agree within 5 s (off by ${drift} ms)`],
         ];
         for (const [ok, text] of checks) console.log(`${ok ? 'ok   ' : 'WRONG'} ${text}`);

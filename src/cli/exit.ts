@@ -52,7 +52,8 @@ function explain(fault: Fault): { text: string; exit: number } {
     return unreachable(message || code);
   }
   if (code === '42P01' || code === '3F000') {
-    const text = 'this database has no redemption system yet; lumis migrate up makes it';
+    const text =
+      'this database has no redemption system yet; lumis migrate plan says what lumis migrate up would do';
     return { text, exit: EXIT.configuration };
   }
   if (code === '42501') {
