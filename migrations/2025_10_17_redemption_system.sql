@@ -1769,7 +1769,10 @@ BEGIN
         END IF;
         DROP TABLE IF EXISTS lumis_archive.entry_kinds, lumis_archive.written_purchases,
             lumis_archive.take_over;
-        DROP SCHEMA lumis_archive;
+        IF NOT EXISTS (SELECT FROM pg_class c   -- a later migration may have put something aside too
+            WHERE c.relnamespace = to_regnamespace('lumis_archive')) THEN
+            DROP SCHEMA lumis_archive;
+        END IF;
         RAISE NOTICE 'restored what an earlier migrate down had put aside';
     END IF;
 

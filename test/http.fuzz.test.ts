@@ -14,8 +14,11 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import bcrypt from 'bcrypt';
 import { type JWTPayload, SignJWT } from 'jose';
+import type { Paired } from '../src/contract/device.ts';
 import { PROBLEMS, REFUSALS } from '../src/core/failure.ts';
 import { JWT_SECRET, type TestApp, testApp } from './support/app.ts';
+import { makePhones, mendPhones } from './support/devices.ts';
+import { injected } from './support/events.ts';
 import {
   type FuzzRequest,
   harvest,
@@ -44,6 +47,8 @@ interface World extends Sources {
   members: string[];
   /** of merchants that are open */
   keys: string[];
+  /** their phones */
+  phones: Paired[];
 }
 
 const MEMBERS = [71, 72, 2_147_483_647];
@@ -62,16 +67,21 @@ async function makeWorld(t: TestContext): Promise<World> {
   );
   const admin = `Bearer ${await api.admin()}`;
   const keys = [...shops, closed].map(({ api_key }) => `Bearer ${api_key}`);
+  const phones = await makePhones(api, shops);
   await makeOffers(api, [shops[0].merchant_id, shops[1].merchant_id, null]);
   const world = {
     api,
     members,
     keys: keys.slice(0, 2),
+    phones,
     operations: operationsOf(document, api.app.routeTable),
     pools: { user_id: [...MEMBERS], code: [], token: [] } as Pools,
     credentials: {
       member: [...members, admin],
-      merchant: [...keys.slice(0, 2), `Basic ${basic}`],
+      merchant: [
+        ...[...keys.slice(0, 2), `Basic ${basic}`],
+        ...phones.map(({ device_token }) => `Bearer ${device_token}`),
+      ],
       admin: [admin],
       public: ['', members[0] as string],
     },
@@ -102,10 +112,11 @@ const sql = (api: TestApp, text: string) => api.db.query({ name: '', text, value
  * Administrators' requests retire what the others need. From time to time it is put right, there
  * are new codes, one of which falls due, and the pools learn what there is by now.
  */
-async function mend({ api, pools, members, keys }: World): Promise<void> {
+async function mend({ api, pools, members, keys, phones }: World): Promise<void> {
   const offers = 'rewards.redemption_offers WHERE lumis_cost BETWEEN 1 AND 100 AND stock_held < 50';
   await sql(api, "UPDATE rewards.merchants SET is_active = true WHERE merchant_name <> 'Cerrado'");
   await sql(api, 'UPDATE lumis.merchant_keys SET revoked_at = NULL');
+  await mendPhones(api, phones);
   await sql(
     api,
     `UPDATE rewards.redemption_offers SET is_active = true, valid_from = NULL, valid_to = NULL,
@@ -131,6 +142,8 @@ async function mend({ api, pools, members, keys }: World): Promise<void> {
     offer_id: `SELECT offer_id FROM ${offers}`,
     merchant_id: 'SELECT merchant_id FROM rewards.merchants',
     key_id: 'SELECT key_id FROM lumis.merchant_keys',
+    branch_id: 'SELECT branch_id FROM lumis.branches',
+    device_id: 'SELECT device_id FROM lumis.devices',
     redemption_id: `${one} redemption_status`,
     pending: `${one} 'pending'`,
     confirmed: `${one} 'confirmed'`,
@@ -266,7 +279,7 @@ function parse(body: string): unknown {
 async function send({ api }: World, request: FuzzRequest): Promise<Reply & { ms: number }> {
   const { operation: _, flaws: __, method, ...rest } = request;
   const began = performance.now();
-  const { statusCode, headers, body } = await api.app.inject({ method: method as 'GET', ...rest });
+  const { statusCode, headers, body } = await injected(api.app, { method, ...rest });
   return { status: statusCode, headers, body, ms: performance.now() - began };
 }
 

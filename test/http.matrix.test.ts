@@ -8,103 +8,15 @@ import { randomUUID } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import bcrypt from 'bcrypt';
 import { SignJWT } from 'jose';
+import type { Paired } from '../src/contract/device.ts';
 import { REFUSALS } from '../src/core/failure.ts';
 import { landingToken } from '../src/core/ids.ts';
+import { newPairingCode } from '../src/devices/token.ts';
 import { newCode } from '../src/redemptions/code.ts';
 import { JWT_SECRET, type TestApp, testApp } from './support/app.ts';
-
-/**
- * audience, method, path, kind of object, then what those it is for are told when the object is
- * their own, another's, or absent (`=`: the same as before). `-` is nothing. HEAD is expected to
- * answer as GET does. What is for somebody is below /api/v1.
- */
-const EXPECTED = readTable(`
-  -        OPTIONS *                                             -         404:not_found
-  -        GET    /docs                                          -         200
-  -        GET    /docs/static/index.html                        -         302
-  -        GET    /docs/static/swagger-initializer.js            -         200
-  -        GET    /docs/static/*                                 -         200
-  -        GET    /docs/json                                     -         200
-  -        GET    /docs/yaml                                     -         200
-  public   GET    /                                              -         200
-  public   GET    /assets/page.css                               -         200
-  public   GET    /assets/icon.svg                               -         200
-  public   GET    /openapi.json                                  -         200
-  public   GET    /healthz                                       -         200
-  public   GET    /readyz                                        -         200
-  public   GET    /metrics                                       -         200
-  public   GET    /r/:token                                      token     200 = 404
-  member   GET    /rewards/offers                                -         200
-  member   GET    /rewards/offers/:offer_id                      offer     200 = 404:unknown_offer
-  member   POST   /rewards/redemptions                           redeem    201 = 404:unknown_offer
-  member   GET    /rewards/redemptions                           -         200
-  member   GET    /rewards/redemptions/:redemption_id            pending   200 404:not_found =
-  member   POST   /rewards/redemptions/:redemption_id/cancel     pending   200 404:not_found =
-  member   GET    /rewards/redemptions/:redemption_id/qr.svg     pending   200 404:not_found =
-  member   GET    /rewards/redemptions/:redemption_id/qr.png     pending   200 404:not_found =
-  member   GET    /rewards/balance                               -         200
-  member   GET    /rewards/ledger                                -         200
-  merchant POST   /merchant/validate                             code      200 404:unknown_code =
-  merchant POST   /merchant/redemptions/:redemption_id/confirm   pending   200 404:unknown_code =
-  merchant POST   /merchant/redemptions/:redemption_id/reverse   confirmed 200 404:unknown_code =
-  merchant GET    /merchant/redemptions                          -         200
-  merchant GET    /merchant/stats                                -         200
-  admin    GET    /admin/members                                 -         200
-  admin    GET    /admin/members/:user_id/balance                user      200 = =
-  admin    GET    /admin/members/:user_id/ledger                 user      200 = =
-  admin    POST   /admin/members/:user_id/ledger                 user      201 = =
-  admin    GET    /admin/redemptions                             -         200
-  admin    GET    /admin/redemptions/:redemption_id              pending   200 = 404:not_found
-  admin    POST   /admin/redemptions/:redemption_id/cancel       pending   200 = 404:not_found
-  admin    POST   /admin/redemptions/:redemption_id/reverse      confirmed 200 = 404:unknown_code
-  admin    GET    /admin/audit                                   -         200
-  admin    GET    /admin/changes                                 -         200
-  admin    GET    /admin/offers                                  -         200
-  admin    POST   /admin/offers                                  -         201
-  admin    GET    /admin/offers/:offer_id                        offer     200 = 404:unknown_offer
-  admin    PATCH  /admin/offers/:offer_id                        offer     200 = 404:unknown_offer
-  admin    DELETE /admin/offers/:offer_id                        offer     204 = 404:unknown_offer
-  admin    GET    /admin/merchants                               -         200
-  admin    POST   /admin/merchants                               -         201
-  admin    GET    /admin/merchants/:merchant_id                  merchant  200 = 404:not_found
-  admin    PATCH  /admin/merchants/:merchant_id                  merchant  200 = 404:not_found
-  admin    DELETE /admin/merchants/:merchant_id                  merchant  204 = 404:not_found
-  admin    GET    /admin/merchants/:merchant_id/keys             merchant  200 = 404:not_found
-  admin    POST   /admin/merchants/:merchant_id/keys             merchant  201 = 404:not_found
-  admin    DELETE /admin/merchants/:merchant_id/keys/:key_id     key       204 404:not_found =
-`);
-
-interface Expectation {
-  audience: string;
-  kind: string;
-  outcomes: string[];
-}
-
-function readTable(text: string): Map<string, Expectation> {
-  const lines = text.trim().split('\n');
-  return new Map(
-    lines.map((line) => {
-      const [audience = '', method, path, kind = '', ...told] = line.trim().split(/\s+/);
-      const outcomes: string[] = [];
-      for (const one of told) outcomes.push(one === '=' ? (outcomes.at(-1) as string) : one);
-      const base = ['-', 'public'].includes(audience) ? '' : '/api/v1';
-      return [`${method} ${base}${path}`, { audience, kind, outcomes }];
-    }),
-  );
-}
-
-/** What a POST or PATCH sends when nothing of it names an object. */
-const BODIES: Record<string, () => object> = {
-  'POST /api/v1/merchant/redemptions/:redemption_id/reverse': () => ({ reason: 'matrix' }),
-  'POST /api/v1/admin/redemptions/:redemption_id/cancel': () => ({ reason: 'matrix' }),
-  'POST /api/v1/admin/redemptions/:redemption_id/reverse': () => ({ reason: 'matrix' }),
-  'POST /api/v1/admin/members/:user_id/ledger': () => ({ quantity: 1, reason: 'matrix' }),
-  'POST /api/v1/admin/offers': () => ({ name_friendly: 'New', lumis_cost: 5 }),
-  'PATCH /api/v1/admin/offers/:offer_id': () => ({ terms: 'matrix' }),
-  'POST /api/v1/admin/merchants': () => ({ merchant_name: `New ${randomUUID()}` }),
-  'PATCH /api/v1/admin/merchants/:merchant_id': () => ({ contact_phone: '1' }),
-  'POST /api/v1/admin/merchants/:merchant_id/keys': () => ({ label: 'matrix' }),
-};
+import { makeBranch, makeDevice, makePairing } from './support/devices.ts';
+import { injected } from './support/events.ts';
+import { BODIES, EXPECTED, type Expectation } from './support/matrix.ts';
 
 const RELATIONS = ['own', 'another', 'absent'] as const;
 type Relation = (typeof RELATIONS)[number];
@@ -124,6 +36,9 @@ interface Side {
   apiKey: string;
   keyId: string;
   offerId: string;
+  branchId: string;
+  /** its phone, which may scan */
+  device: Paired;
   pending: Issued;
   confirmed: Issued;
   /** every redemption the test made for this side */
@@ -133,7 +48,8 @@ interface Side {
 interface Role {
   name: string;
   /** whom the credential lets in as; undefined is nobody */
-  as: 'member' | 'merchant' | 'admin' | undefined;
+  as: 'member' | 'merchant' | 'device' | 'admin' | undefined;
+  scopes?: string[];
   authorization: string | undefined;
   side: Side;
 }
@@ -166,6 +82,10 @@ async function makeSide(test: TestApp, name: keyof typeof USER_IDS, shop?: Side)
     offerId: shop?.offerId ?? (await test.offer({ merchant_id: merchant.merchant_id })),
     issued: [] as Issued[],
   } as Side;
+  side.branchId =
+    shop?.branchId ??
+    (await makeBranch(test, side.apiKey, { branch_name: `Branch-${name}` })).branch_id;
+  side.device = shop?.device ?? (await makeDevice(test, side.apiKey, side.branchId));
   await test.grant(userId, 100_000);
   side.pending = await issue(test, side);
   side.confirmed = await issue(test, side);
@@ -236,6 +156,14 @@ async function makeWorld(t: TestContext): Promise<World> {
   await must(test, 200, 'GET', '/merchant/stats', extra.api_key);
   await must(test, 204, 'DELETE', `${keys}/${extra.key_id}`, adminToken);
   await must(test, 204, 'DELETE', `/admin/merchants/${closed.merchantId}`, adminToken);
+  const chief = await makeDevice(test, ana.apiKey, ana.branchId, 'reverse');
+  const ended = await makeDevice(test, ana.apiKey, ana.branchId);
+  await must(test, 204, 'DELETE', `/merchant/devices/${ended.device_id}`, ana.apiKey);
+  const shut = await makeBranch(test, ana.apiKey, { branch_name: 'Shut' });
+  const stopped = await makeDevice(test, ana.apiKey, shut.branch_id);
+  await must(test, 204, 'DELETE', `/merchant/branches/${shut.branch_id}`, ana.apiKey);
+  // when a device was last seen is written once a minute: not while this looks for changes
+  await sql(test, "UPDATE lumis.devices SET last_seen_at = now() + interval '1 hour'");
   // the administrator becomes a member by looking at the own wallet
   await must(test, 200, 'GET', '/rewards/balance', adminToken);
 
@@ -255,6 +183,18 @@ async function makeWorld(t: TestContext): Promise<World> {
     { name: 'merchant 2', as: 'merchant', side: beto, authorization: `Bearer ${beto.apiKey}` },
     { name: 'deactivated', as: undefined, side: closed, authorization: `Bearer ${closed.apiKey}` },
     { name: 'revoked key', ...nobody, authorization: `Bearer ${extra.api_key}` },
+    ...[ended, stopped, closed.device].map(({ device_token }, i) => ({
+      name: `device that was stopped ${i}`,
+      ...nobody,
+      authorization: `Bearer ${device_token}`,
+    })),
+    ...[ana.device, beto.device, chief].map(({ device_token, scopes }, i) => ({
+      name: `device ${i}, ${scopes}`,
+      as: 'device' as const,
+      scopes,
+      side: i === 1 ? beto : ana,
+      authorization: `Bearer ${device_token}`,
+    })),
     { name: 'admin', as: 'admin', side: staff, authorization: `Bearer ${adminToken}` },
   ];
   const sides = [ana, beto, closed, staff];
@@ -308,6 +248,8 @@ function differences(before: Checksums, after: Checksums, code: string | undefin
 interface Target {
   params: Record<string, string>;
   body?: object;
+  /** for a call that ends the caller */
+  authorization?: string;
 }
 
 const ABSENT = '0193e0a4-7c1e-7b9a-9d1f-5a3c2b1d0e9f';
@@ -349,6 +291,29 @@ async function targetOf(
       const key_id = makes ? await plainKey(test, of) : of.keyId;
       return { params: { merchant_id: side.merchantId, key_id: exists ? key_id : 'absent' } };
     }
+    case 'self': {
+      if (!makes) return { params: {} };
+      const { device_token } = await makeDevice(test, of.apiKey, of.branchId);
+      return { params: {}, authorization: `Bearer ${device_token}` };
+    }
+    case 'branch': {
+      const branch_id = makes ? await plainBranch(test, of) : of.branchId;
+      return { params: { merchant_id: side.merchantId, branch_id: exists ? branch_id : ABSENT } };
+    }
+    case 'device': {
+      const device_id = makes ? await plainDevice(test, of) : of.device.device_id;
+      return { params: { merchant_id: side.merchantId, device_id: exists ? device_id : 'absent' } };
+    }
+    case 'pairing': {
+      const branch_id = exists ? of.branchId : ABSENT;
+      return { params: { merchant_id: side.merchantId }, body: { branch_id } };
+    }
+    case 'code-once': {
+      const shop = world.sides[relation === 'another' ? 1 : 0] as Side;
+      const made = await makePairing(test, shop.apiKey, { branch_id: shop.branchId });
+      const pairing_code = exists ? made.pairing_code : newPairingCode();
+      return { params: {}, body: { pairing_code } };
+    }
     default:
       return { params: {} };
   }
@@ -367,29 +332,50 @@ async function plainKey(test: TestApp, side: Side): Promise<string> {
   return (await sql(test, text, [randomUUID().slice(0, 12), side.merchantId]))[0].id;
 }
 
-function isLetIn(audience: string, role: Role): boolean {
+async function plainBranch(test: TestApp, side: Side): Promise<string> {
+  const text = `INSERT INTO lumis.branches (merchant_id, branch_name, time_zone)
+    VALUES ($1, $2, 'UTC') RETURNING branch_id AS id`;
+  return (await sql(test, text, [side.merchantId, randomUUID()]))[0].id;
+}
+
+async function plainDevice(test: TestApp, side: Side): Promise<string> {
+  const text = `INSERT INTO lumis.devices (device_id, merchant_id, branch_id, device_name, scopes,
+      secret_hash, created_by)
+    VALUES ($1, $2, $3, 'Plain', '{scan}', '', 'test') RETURNING device_id AS id`;
+  const id = randomUUID().replaceAll('-', '').slice(0, 12);
+  return (await sql(test, text, [id, side.merchantId, side.branchId]))[0].id;
+}
+
+function isLetIn({ audience, device }: Expectation, role: Role): boolean {
   if (audience === 'public' || audience === '-') return true;
+  if (role.as === 'device') return device !== undefined && role.scopes?.includes(device) === true;
   // an administrator is a member too, of the own wallet alone
   return role.as === audience || (role.as === 'admin' && audience === 'member');
 }
 
 function outcomeOf(expectation: Expectation, role: Role, relation: Relation): string {
   const { audience, outcomes } = expectation;
-  if (isLetIn(audience, role)) return outcomes[RELATIONS.indexOf(relation)] as string;
-  return audience === 'admin' && role.as === 'member' ? '403:forbidden' : '401:unauthorized';
+  if (isLetIn(expectation, role)) return outcomes[RELATIONS.indexOf(relation)] as string;
+  const isKnown =
+    (audience === 'admin' && role.as === 'member') ||
+    (audience === 'merchant' && role.as === 'device') ||
+    (audience === 'device' && role.as === 'merchant');
+  return isKnown ? '403:forbidden' : '401:unauthorized';
 }
 
 /** What must not be in the answer to this caller. */
-function secretsFrom(world: World, audience: string, role: Role): string[] {
-  const entitled = isLetIn(audience, role) ? audience : 'nobody';
+function secretsFrom(world: World, expectation: Expectation, role: Role): string[] {
+  const whom = expectation.audience === 'device' ? 'merchant' : expectation.audience;
+  const entitled = isLetIn(expectation, role) ? whom : 'nobody';
   const keys = world.sides.map((side) => side.apiKey.split('_')[2] as string);
-  const secrets = [...keys, BASIC_SECRET, JWT_SECRET, '$2b$'];
+  const tokens = world.sides.map((side) => side.device.device_token.split('_')[2] as string);
+  const secrets = [...keys, ...tokens, BASIC_SECRET, JWT_SECRET, '$2b$'];
   for (const side of world.sides) {
     const isOwn = side === role.side;
     const member = [String(side.userId), `Member-${side.name}`, `${side.name}@member.example`];
     const codes = side.issued.map((one) => one.code);
     const redemptions = side.issued.flatMap((one) => [one.redemption_id, one.token]);
-    const merchant = [side.merchantId, `Shop-${side.name}`];
+    const merchant = [side.merchantId, `Shop-${side.name}`, side.branchId, side.device.device_id];
     // two sides may share a shop, whose confirmations are then the shop's business
     const isOwnShop = side.merchantId === role.side.merchantId;
     if (entitled === 'nobody') secrets.push(...member, ...codes, ...redemptions, ...merchant);
@@ -440,12 +426,13 @@ async function ask(world: World, { method, route, role }: Cell, target: Target) 
   };
   const url = known[path] ?? path.replace(/:(\w+)/g, (_, name) => target.params[name] as string);
   const payload = target.body ?? BODIES[route]?.();
+  const { authorization = role.authorization } = target;
   const headers = {
-    ...(role.authorization === undefined ? {} : { authorization: role.authorization }),
+    ...(authorization === undefined ? {} : { authorization }),
     ...(method === 'POST' ? { 'idempotency-key': `matrix ${++serial}` } : {}),
   };
   const request = { method: method as 'GET', url, headers, ...(payload ? { payload } : {}) };
-  const reply = await world.test.app.inject(request);
+  const reply = await injected(world.test.app, request);
   const isProblem = String(reply.headers['content-type']).startsWith('application/problem+json');
   const code = isProblem && method !== 'HEAD' ? JSON.parse(reply.body).code : undefined;
   return { reply, code, outcome: [reply.statusCode, code].filter(Boolean).join(':') };
@@ -455,7 +442,7 @@ async function ask(world: World, { method, route, role }: Cell, target: Target) 
 async function faultsOf(world: World, cell: Cell, before: Checksums | undefined) {
   const { method, expectation, role, relation } = cell;
   const reads = method === 'GET' || method === 'HEAD';
-  const isFresh = !reads && isLetIn(expectation.audience, role);
+  const isFresh = !reads && isLetIn(expectation, role);
   const at = { side: role.side, relation, isFresh };
   const target = await targetOf(world, expectation.kind, at);
   const start = isFresh || !before ? await look(world) : before;
@@ -468,7 +455,7 @@ async function faultsOf(world: World, cell: Cell, before: Checksums | undefined)
   const changed = differences(start, end, code);
   if ((reads || reply.statusCode >= 400) && changed.length > 0) faults.push(`changed ${changed}`);
   if (method === 'HEAD' && reply.body !== '') faults.push('HEAD with a body');
-  const secrets = secretsFrom(world, expectation.audience, role);
+  const secrets = secretsFrom(world, expectation, role);
   const told = secrets.filter((secret) => reply.body.includes(secret));
   if (told.length > 0) faults.push(`tells ${told}`);
   return { faults: faults.map((fault) => `${cell.name}: ${fault}`), end };
@@ -482,7 +469,8 @@ test('every route and caller: as expected, no secret, nothing changed by a refus
   assert.deepEqual(unexpected, [], 'routes that nobody expected');
   for (const [route, { audience }] of EXPECTED) {
     assert.ok(routes.has(route), `no such route: ${route}`);
-    assert.equal(routes.get(route) ?? '-', audience, `${route}: for whom`);
+    const whom = audience === 'device' ? 'merchant' : audience;
+    assert.equal(routes.get(route) ?? '-', whom, `${route}: for whom`);
   }
 
   const faults: string[] = [];

@@ -4,10 +4,13 @@ import { checkMigration } from '../src/db/checklist.ts';
 import { MigrationRefused, migrateDown, migrateUp, migrationStates } from '../src/db/migrate.ts';
 import { openDatabase } from '../src/db/pool.ts';
 import { emptyDatabase } from './support/database.ts';
-import { dataOf, hasPsql, MIGRATION, psqlFile, schemaOf } from './support/schema.ts';
+import { dataOf, hasPsql, MIGRATION, MIGRATIONS, psqlFile, schemaOf } from './support/schema.ts';
 
-const UP = `${MIGRATION}.sql`;
-const DOWN = `down/${MIGRATION}.sql`;
+/** All files, as an operator would apply them with psql; the last one's run. */
+const psqlUp = (url: string) => MIGRATIONS.map((name) => psqlFile(url, `${name}.sql`));
+const psqlDown = (url: string) =>
+  MIGRATIONS.toReversed().map((name) => psqlFile(url, `down/${name}.sql`));
+const allDone = (runs: { status: number | null }[]) => runs.every(({ status }) => status === 0);
 
 /** Something of everything, so that a way down and up again has something to lose. */
 const HISTORY = `
@@ -23,13 +26,22 @@ const HISTORY = `
     SELECT 7, -10, redemption_id, 'spend' FROM rewards.user_redemptions;
   INSERT INTO lumis.events (type, redemption_id, sequence)
     SELECT 'redemption.created', redemption_id, 1 FROM rewards.user_redemptions;
-  INSERT INTO lumis.idempotency_keys VALUES ('user', '7', 'key', '\\x00', '{"done":{}}');`;
+  INSERT INTO lumis.idempotency_keys VALUES ('user', '7', 'key', '\\x00', '{"done":{}}');
+  INSERT INTO lumis.branches (merchant_id, branch_name, time_zone)
+    SELECT merchant_id, 'Principal', 'America/Panama' FROM rewards.merchants;
+  INSERT INTO lumis.devices (device_id, merchant_id, branch_id, device_name, scopes, secret_hash,
+      created_by, revoked_at)
+    SELECT d, merchant_id, branch_id, 'Caja', '{scan}', '\\xff', 'test',
+      CASE d WHEN 'b' THEN now() END FROM lumis.branches, unnest('{a,b}'::text[]) d;
+  INSERT INTO lumis.pairings (code_hash, merchant_id, branch_id, device_id, scopes, created_by,
+      expires_at)
+    SELECT '\\x01', merchant_id, branch_id, 'a', '{scan}', 'test', now() FROM lumis.branches;`;
 
 async function migrated(t: TestContext) {
   const database = await emptyDatabase(t);
   const client = await database.connect();
   const before = await schemaOf(client);
-  assert.deepEqual(await migrateUp(database.url), [MIGRATION]);
+  assert.deepEqual(await migrateUp(database.url), MIGRATIONS);
   return { url: database.url, client, before };
 }
 
@@ -71,7 +83,7 @@ test('a second up changes nothing', async (t) => {
 
 test('down on an unused installation leaves the database as it was', async (t) => {
   const { url, client, before } = await migrated(t);
-  assert.deepEqual(await migrateDown(url), [MIGRATION]);
+  assert.deepEqual(await migrateDown(url), MIGRATIONS.toReversed());
   assert.deepEqual(await schemaOf(client), before);
   assert.deepEqual(await migrateDown(url), []);
 });
@@ -108,7 +120,7 @@ test('missing rights are named with the GRANT that gives them', async (t) => {
   });
   const [, grants = ''] = /owner of the database: (.*)$/.exec(await hintOf(poor.href)) ?? [];
   await client.query(grants);
-  assert.deepEqual(await migrateUp(poor.href), [MIGRATION]);
+  assert.deepEqual(await migrateUp(poor.href), MIGRATIONS);
   await migrateDown(poor.href);
   await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
 });
@@ -126,7 +138,7 @@ test('psql and our runner give the same schema and the same record', async (t) =
   const { url, connect } = await emptyDatabase(t);
   const client = await connect();
   const before = await schemaOf(client);
-  assert.equal(psqlFile(url, UP).status, 0);
+  assert.ok(allDone(psqlUp(url)));
   assert.deepEqual(await schemaOf(client), await schemaOf(ours.client));
   const record = (states: { name: string; applied_by: string | null }[]) =>
     states.map(({ name, applied_by }) => ({ name, applied_by }));
@@ -134,15 +146,20 @@ test('psql and our runner give the same schema and the same record', async (t) =
 
   await client.query(HISTORY);
   const data = await dataOf(client, 'rewards', 'lumis', 'public');
-  const again = psqlFile(url, UP);
-  assert.equal(again.status, 0);
-  assert.match(again.stderr, /already applied; nothing to do/);
+  const again = psqlUp(url);
+  assert.ok(allDone(again));
+  for (const { stderr } of again) assert.match(stderr, /already applied; nothing to do/);
   assert.deepEqual(await dataOf(client, 'rewards', 'lumis', 'public'), data);
 
-  assert.equal(psqlFile(url, DOWN).status, 0);
-  assert.equal(psqlFile(url, UP).status, 0);
+  const tooEarly = psqlFile(url, `down/${MIGRATION}.sql`);
+  assert.match(tooEarly.stderr, /later migrations are still applied: 2026_11_22/);
+  assert.ok(allDone(psqlDown(url)));
+  const outOfOrder = psqlFile(url, `${MIGRATIONS[1]}.sql`);
+  assert.match(outOfOrder.stderr, /2025_10_17_redemption_system is not applied yet/);
+  assert.ok(allDone(psqlUp(url)));
   assert.deepEqual(await dataOf(client, 'rewards', 'lumis', 'public'), data);
-  assert.equal(psqlFile(url, DOWN).status, 0);
+  assert.ok(allDone(psqlDown(url)));
+  for (const { stderr } of psqlDown(url)) assert.match(stderr, /is not applied; nothing to do/);
   await client.query('DROP SCHEMA lumis_archive CASCADE');
   assert.deepEqual(await schemaOf(client), before);
 });
@@ -150,7 +167,7 @@ test('psql and our runner give the same schema and the same record', async (t) =
 test('two operators at once: one applies, the other finds it done', async (t) => {
   const { url } = await emptyDatabase(t);
   const results = await Promise.all([migrateUp(url), migrateUp(url), migrateUp(url)]);
-  assert.ok(results.some((applied) => applied.length === 1));
+  assert.ok(results.some((applied) => applied.length === MIGRATIONS.length));
   assert.equal((await migrationStates(url))[0]?.applied_at === null, false);
 });
 
@@ -160,4 +177,21 @@ test('down stops where somebody else built on our tables', async (t) => {
   const before = await schemaOf(client);
   await assert.rejects(migrateDown(url), /cannot drop table rewards.user_redemptions/);
   assert.deepEqual(await schemaOf(client), before);
+});
+
+test('later migrations go down alone, and what they put aside survives the rest', async (t) => {
+  const { url, client } = await migrated(t);
+  await client.query(HISTORY);
+  const schema = await schemaOf(client);
+  const data = await dataOf(client, 'rewards', 'lumis', 'public');
+  assert.deepEqual(await migrateDown(url, MIGRATION), MIGRATIONS.slice(1).toReversed());
+  assert.deepEqual(await migrateDown(url, MIGRATION), []);
+  assert.deepEqual(await migrateUp(url), MIGRATIONS.slice(1));
+  assert.deepEqual(await schemaOf(client), schema);
+  // down in two goes, so that the first file finds an archive that is not its own
+  await migrateDown(url, MIGRATION);
+  await migrateDown(url);
+  assert.deepEqual(await migrateUp(url), MIGRATIONS);
+  assert.deepEqual(await schemaOf(client), schema);
+  assert.deepEqual(await dataOf(client, 'rewards', 'lumis', 'public'), data);
 });

@@ -14,7 +14,7 @@ import { emptyDatabase, freshDatabase } from './support/database.ts';
 import { LAYOUTS, type Legacy, legacyDatabase } from './support/legacy.ts';
 import { DRIFTED, OFFER_FAULTS } from './support/legacy-rows.ts';
 import { assertSameSnapshot, legacySnapshot } from './support/legacy-snapshot.ts';
-import { MIGRATION } from './support/schema.ts';
+import { MIGRATION, MIGRATIONS } from './support/schema.ts';
 
 const FILE = join(PROJECT_ROOT, 'migrations', `${MIGRATION}.sql`);
 
@@ -223,7 +223,7 @@ for (const layout of LAYOUTS) {
     for (const { statement } of plan.missing_rights) await client.query(statement);
     const then = await migratePlan(botUrl);
     assert.deepEqual(then.missing_rights, []);
-    assert.deepEqual(await migrateUp(botUrl), [MIGRATION]);
+    assert.deepEqual(await migrateUp(botUrl), MIGRATIONS);
 
     const poor = await legacyDatabase(t, layout, { owned: true });
     const blind = await migratePlan(poor.readerUrl);
@@ -276,7 +276,7 @@ for (const layout of LAYOUTS) {
     assert.match(prepared.summary, /interrupted before the switch.*`down` undoes it/);
     assert.deepEqual(
       [prepared.layout, prepared.pending, isClear(prepared)],
-      [layout, [MIGRATION], true],
+      [layout, MIGRATIONS, true],
     );
     const { work, tables, balances, dependants } = prepared.legacy ?? assert.fail();
     assert.equal(work.interrupted, true);
@@ -292,12 +292,12 @@ for (const layout of LAYOUTS) {
     assert.match(unfinished.summary, /but for the last step/);
     assert.deepEqual(
       [unfinished.layout, unfinished.legacy, unfinished.pending, isClear(unfinished)],
-      ['unfinished', null, [MIGRATION], true],
+      ['unfinished', null, MIGRATIONS, true],
     );
     assert.match(planText(unfinished), /would apply/);
     const { missing_rights: lacking } = await migratePlan(ownerUrl);
     assert.equal(lacking.map(({ what }) => what).join(), 'change lumis.take_over');
-    assert.deepEqual(await migrateUp(url), [MIGRATION]);
+    assert.deepEqual(await migrateUp(url), MIGRATIONS);
     assert.equal((await migratePlan(url)).layout, 'applied');
   });
 }
@@ -348,7 +348,7 @@ test('what up would stop at is refused by the plan, with a way out that works', 
       DELETE FROM @.fact_balance_points WHERE balance = '-Infinity'`),
   );
   assert.deepEqual((await migratePlan(url)).refusals, []);
-  assert.deepEqual(await migrateUp(url), [MIGRATION]);
+  assert.deepEqual(await migrateUp(url), MIGRATIONS);
 });
 
 /** What the look itself refuses, and how the refusal names it. */
@@ -448,7 +448,7 @@ test('an empty database and one of ours need few words', async (t) => {
   const empty = await migratePlan((await emptyDatabase(t)).url);
   assert.deepEqual(
     [empty.layout, empty.legacy, empty.pending, isClear(empty)],
-    ['empty', null, [MIGRATION], true],
+    ['empty', null, MIGRATIONS, true],
   );
   const bare = await emptyDatabase(t);
   await (await bare.connect()).query('DROP SCHEMA public');
@@ -484,11 +484,11 @@ test('the command prints for people and for scripts, and ends with 78 where up w
     'Grants (they hold for the table and for its old name)',
     'Sequences',
   ]);
-  assert.match(printed.stdout, new RegExp(`would apply: ${MIGRATION}\n$`));
+  assert.match(printed.stdout, new RegExp(`would apply: ${MIGRATIONS.join(', ')}\n$`));
   const json = lumis(url, 'migrate', 'plan', '--json');
   assert.equal(json.status, 0, json.stderr);
   const { pending, layout, legacy } = JSON.parse(json.stdout);
-  assert.deepEqual([pending, layout, legacy.schema], [[MIGRATION], 'rewards', 'rewards']);
+  assert.deepEqual([pending, layout, legacy.schema], [MIGRATIONS, 'rewards', 'rewards']);
   const refused = lumis(botUrl, 'migrate', 'plan');
   assert.equal(refused.status, 78, refused.stderr);
   assert.match(refused.stdout, /`up` would stop[\s\S]*GRANT/);

@@ -29,7 +29,7 @@ import {
   readAsBefore,
   readAsReader,
 } from './support/legacy-statements.ts';
-import { MIGRATION } from './support/schema.ts';
+import { MIGRATIONS } from './support/schema.ts';
 import {
   adjustABit,
   assertClean,
@@ -70,7 +70,7 @@ for (const layout of LAYOUTS) {
     let kept: string[][] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
       const counts = await countsAndSums(client, layout);
-      assert.deepEqual(await migrateUp(url), [MIGRATION]);
+      assert.deepEqual(await migrateUp(url), MIGRATIONS);
       await assertClean(url, `round ${round}, after up`);
       assert.deepEqual(await shownAfter(client), withoutNobody(expected), `round ${round}, shown`);
       if (round === 1) {
@@ -87,7 +87,7 @@ for (const layout of LAYOUTS) {
       kept = [await ourRows(client), await ourTraces(client, layout)];
       const live = await liveRedemptions(legacy);
 
-      assert.deepEqual(await migrateDown(url), [MIGRATION]);
+      assert.deepEqual(await migrateDown(url), MIGRATIONS.toReversed());
       await assertGivenBack(legacy, beginning, expected, live);
       await assertOneMore(legacy, beginning, expected);
       await betweenRounds(w, expected);

@@ -23,7 +23,7 @@ import {
   shownBefore,
 } from './support/legacy-snapshot.ts';
 import { legacyWriters, readAsBefore } from './support/legacy-statements.ts';
-import { hasPsql, MIGRATION, psqlFile } from './support/schema.ts';
+import { hasPsql, MIGRATIONS, psqlFile } from './support/schema.ts';
 import { assertClean, move, offerOf, openProgramme, ourRows, plus } from './support/take-over.ts';
 
 /** Up, some redemptions of what costs 50 and 20, down and up again; points by both formulas. */
@@ -165,19 +165,25 @@ for (const layout of LAYOUTS) {
         const { status, stderr } = psqlFile(legacy.url, file);
         assert.equal(status, 0, stderr);
       };
-      if (way === 'psql') run(`${MIGRATION}.sql`);
+      if (way === 'psql') for (const name of MIGRATIONS) run(`${name}.sql`);
       else await migrateUp(legacy.url);
       runs.push(legacy);
-      const [record] = await migrationStates(legacy.url);
-      assert.deepEqual([record?.name, record?.applied_at !== null], [MIGRATION, true]);
-      if (way === 'psql') run(`${MIGRATION}.sql`); // a second time changes nothing
+      const states = await migrationStates(legacy.url);
+      assert.deepEqual(
+        states.filter(({ applied_at }) => applied_at !== null).map(({ name }) => name),
+        MIGRATIONS,
+      );
+      // a second time changes nothing
+      if (way === 'psql') for (const name of MIGRATIONS) run(`${name}.sql`);
     }
     const [psql, runner] = runs as [Legacy, Legacy];
     const neutrally = async (legacy: Legacy) =>
       neutral(await legacySnapshot(legacy.client, layout), legacy);
     assertSameSnapshot(await neutrally(psql), await neutrally(runner), 'up');
-    const { status, stderr } = psqlFile(psql.url, `down/${MIGRATION}.sql`);
-    assert.equal(status, 0, stderr);
+    for (const name of MIGRATIONS.toReversed()) {
+      const { status, stderr } = psqlFile(psql.url, `down/${name}.sql`);
+      assert.equal(status, 0, stderr);
+    }
     await migrateDown(runner.url);
     assertSameSnapshot(await neutrally(psql), await neutrally(runner), 'down');
   });

@@ -180,11 +180,14 @@ BEGIN
             OR item NOT IN ('lumis.members', 'lumis.balances', 'lumis.job_marks')));
     END LOOP;
     IF has_rows THEN
-        IF to_regnamespace('lumis_archive') IS NOT NULL THEN
+        -- a later migration may have put its own aside there before
+        IF to_regclass('lumis_archive.merchants') IS NOT NULL THEN
             RAISE EXCEPTION 'schema lumis_archive already exists' USING ERRCODE = 'LM010',
                 HINT = 'Nothing was changed. Rename that schema, then run this again.';
         END IF;
-        CREATE SCHEMA lumis_archive;
+        IF to_regnamespace('lumis_archive') IS NULL THEN
+            CREATE SCHEMA lumis_archive;
+        END IF;
         FOREACH item IN ARRAY ours || CASE WHEN home IS NULL THEN '{}' ELSE
             ARRAY['rewards.redemption_offers', 'lumis.take_over'] END
         LOOP

@@ -2,15 +2,18 @@ import { type Caller, changedBy } from '../core/actor.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
 
-/** Refusals that one actor, and of a merchant one key, can put into the audit log in a minute; the rest is only counted. */
+/**
+ * Refusals that one actor, and of a merchant one key or device, can put into the audit log in a
+ * minute; the rest is only counted.
+ */
 const BUDGET = { unknown: 10, known: 60 } as const;
 
 const REFUSE = prepared(
   'audit.refuse',
   `WITH counted AS (
     INSERT INTO lumis.refusals AS r (actor, minute, kind, count)
-    VALUES (concat_ws(':', $1::jsonb->>'type', $1::jsonb->>'id', $1::jsonb->'details'->>'key_id'),
-      date_trunc('minute', now()), $2, 1)
+    VALUES (concat_ws(':', $1::jsonb->>'type', $1::jsonb->>'id', $1::jsonb->'details'->>'key_id',
+      $1::jsonb->'details'->>'device_id'), date_trunc('minute', now()), $2, 1)
     ON CONFLICT (actor, minute, kind) DO UPDATE SET count = r.count + 1
     RETURNING r.count
   )

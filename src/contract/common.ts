@@ -59,6 +59,12 @@ export const Problem = Type.Object(
     redeemed_at: Type.Optional(
       Type.String({ format: 'date-time', description: 'with already_redeemed, for the owner' }),
     ),
+    redeemed_branch: Type.Optional(
+      Type.String({ description: 'with already_redeemed, for the owner, when a device did it' }),
+    ),
+    expired_at: Type.Optional(
+      Type.String({ format: 'date-time', description: 'with expired, for the merchant' }),
+    ),
   },
   closed,
 );

@@ -7,19 +7,23 @@ export interface Actor {
 /** What an authenticated merchant acts with; the deciding statement checks that it still holds. */
 export interface MerchantCredential {
   merchant_id: string;
-  /** a merchant key of ours, or null for HTTP Basic */
+  /** a merchant key of ours, or a device's id; null for HTTP Basic */
   key_id: string | null;
-  /** for HTTP Basic: the bcrypt hash the key was proven against */
+  /** for HTTP Basic and devices: the hash that the secret was proven against */
   proven_hash: string | null;
 }
 
-/** The actor and the circumstances of one request, as the audit log keeps them. */
-export interface Caller {
-  actor: Actor;
+/** How a request came, as the audit log keeps it. */
+export interface Circumstances {
   ip: string | null;
   agent: string | null;
   request_id: string;
-  /** facts for the audit row's metadata, e.g. the key a merchant used */
+}
+
+/** The actor and the circumstances of one request. */
+export interface Caller extends Circumstances {
+  actor: Actor;
+  /** facts for the audit row's metadata, e.g. the key or the device that a merchant used */
   details?: Record<string, unknown>;
 }
 

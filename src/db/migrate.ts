@@ -116,7 +116,7 @@ export async function withLook<T>(
 
 /**
  * Takes migrations back, latest first, down to but not including `to`; without it all of them.
- * Returns the names taken back.
+ * One transaction: what is refused half-way has changed nothing. Returns the names taken back.
  */
 export async function migrateDown(url: string, to?: string, notice?: Notice): Promise<string[]> {
   return withClient(url, notice, async (client) => {
@@ -129,8 +129,15 @@ export async function migrateDown(url: string, to?: string, notice?: Notice): Pr
     const applied = states
       .slice(stop + 1)
       .filter((state) => state.applied_at !== null || begun.includes(state.name));
-    for (const { name } of applied.reverse()) {
-      await apply(client, join(FOLDER, 'down', `${name}.sql`), notice);
+    await client.query('BEGIN');
+    try {
+      for (const { name } of applied.reverse()) {
+        await apply(client, join(FOLDER, 'down', `${name}.sql`), notice, 'inside');
+      }
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined); // the connection may be the error
+      throw error;
     }
     return applied.map((state) => state.name);
   });
@@ -162,16 +169,27 @@ async function beginnings(client: pg.Client): Promise<string[]> {
   return rows[0].found ? [TAKE_OVER] : [];
 }
 
-/** Runs a file as psql does. What was done before a lock was refused need not be done again. */
-async function apply(client: pg.Client, file: string, notice?: Notice): Promise<void> {
+/**
+ * Runs a file as psql does, `inside` a transaction or each statement by itself. What was done before
+ * a lock was refused need not be done again.
+ */
+async function apply(
+  client: pg.Client,
+  file: string,
+  notice?: Notice,
+  place?: 'inside',
+): Promise<void> {
   for (const statement of await statementsOf(file)) {
     for (let tries = 1; ; tries += 1) {
       try {
+        if (place) await client.query('SAVEPOINT statement');
         await runStatement(client, statement);
+        if (place) await client.query('RELEASE statement');
         break;
       } catch (error) {
         const code = ((error as Error).cause as pg.DatabaseError | undefined)?.code;
         if (code !== '55P03' || tries === LOCK_TRIES_MAX) throw error;
+        if (place) await client.query('ROLLBACK TO statement');
         notice?.(`somebody holds a lock; trying again (${tries} of ${LOCK_TRIES_MAX})`);
         await sleep(LOCK_PAUSE_MS);
       }

@@ -12,6 +12,7 @@ const CONSTRAINTS: Record<string, { field: string; detail: string }> = {
   idx_merchants_name: { field: 'body.merchant_name', detail: 'name_taken' },
   redemption_offers_merchant_id_fkey: { field: 'body.merchant_id', detail: 'unknown_merchant' },
   merchant_keys_merchant_id_fkey: { field: 'params.merchant_id', detail: 'unknown_merchant' },
+  branches_name: { field: 'body.branch_name', detail: 'branch_taken' },
   offers_active_has_price: { field: 'body.lumis_cost', detail: 'price_positive' },
   offers_active_has_name: { field: 'body.name_friendly', detail: 'blank' },
   offers_window_opens_before_it_ends: { field: 'body.valid_to', detail: 'window_order' },

@@ -89,4 +89,19 @@ WHERE CASE WHEN e.type IS NULL THEN t.at >= k.events_since
     SELECT FROM rewards.user_redemptions r WHERE r.redemption_id = e.redemption_id)
   ELSE e.type <> 'redemption.' || t.action END`,
   },
+  {
+    id: 'I20',
+    name: 'devices-act-for-their-merchant',
+    reason: 'A device acts for its own merchant alone, and no more once it was revoked.',
+    scoped: true,
+    sql: `SELECT a.redemption_id::text AS subject,
+  format('%s by device %s, which is %s', a.action, a.metadata->>'device_id',
+    CASE WHEN d.device_id IS NULL THEN 'unknown'
+      WHEN d.merchant_id::text IS DISTINCT FROM a.actor_id THEN 'of another merchant'
+      ELSE format('revoked since %s', d.revoked_at) END) AS detail
+FROM audit a LEFT JOIN lumis.devices d ON d.device_id = a.metadata->>'device_id'
+WHERE a.metadata ? 'device_id'
+  AND (d.device_id IS NULL OR d.merchant_id::text IS DISTINCT FROM a.actor_id
+    OR d.revoked_at < a.created_at - interval '1 minute')`,
+  },
 ];

@@ -1,3 +1,4 @@
+import { UUID_PATTERN } from '../contract/common.ts';
 import type { Merchant, MerchantsQuery } from '../contract/merchant.ts';
 import { decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure } from '../core/failure.ts';
@@ -26,5 +27,18 @@ const ONE = prepared(
 export async function findMerchant(db: Database, merchantId: string): Promise<Merchant> {
   const [row] = await db.query<Merchant>(ONE(merchantId));
   if (!row) throw new Failure('not_found');
+  return row;
+}
+
+const NAMED = prepared(
+  'merchants.named',
+  `SELECT ${MERCHANT_COLUMNS} FROM rewards.merchants m
+   WHERE m.merchant_id = $1::uuid OR m.merchant_name = $2`,
+);
+const UUID = new RegExp(UUID_PATTERN);
+
+/** The merchant with this name, or this id; undefined when there is none. */
+export async function findMerchantNamed(db: Database, text: string): Promise<Merchant | undefined> {
+  const [row] = await db.query<Merchant>(NAMED(UUID.test(text) ? text : null, text));
   return row;
 }

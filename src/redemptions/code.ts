@@ -36,19 +36,25 @@ export function parseCode(input: string): string | undefined {
 export interface Scan {
   code: string | null;
   token: string | null;
-  /** the whole URL: it must be the very one that was issued, another site's is unknown */
+  /** the whole URL when it is not below our own: it must then be the very one that was issued */
   url: string | null;
 }
 
-/** Reads what was scanned or typed; undefined when it can be nothing of ours. */
-export function parseScan(input: string): Scan | undefined {
+/**
+ * Reads what was scanned or typed; undefined when it can be nothing of ours. `publicUrl` is where
+ * this server is reached: its own pages are known by their token alone, since a code may have been
+ * issued while the server was reached under another address.
+ */
+export function parseScan(input: string, publicUrl?: string): Scan | undefined {
   const text = input.length > 2000 ? '' : input.trim();
   const code = parseCode(text);
   if (code) return { code, token: null, url: null };
   if (LANDING_TOKEN.test(text)) return { code: null, token: text, url: null };
   // the page's own language switch may have put a query behind it
   const [, url, token] = /^(https?:\/\/[^\s?#]+\/r\/([\w-]{22}))(?:\?[^\s#]*)?$/i.exec(text) ?? [];
-  if (url && token && LANDING_TOKEN.test(token)) return { code: null, token, url };
+  if (url && token && LANDING_TOKEN.test(token)) {
+    return { code: null, token, url: url === `${publicUrl}/r/${token}` ? null : url };
+  }
   return undefined;
 }
 

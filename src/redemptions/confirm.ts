@@ -5,7 +5,14 @@ import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
-import { answersOf, expireDue, lockRedemptions, ONE_WINS } from './redemption.ts';
+import {
+  answersOf,
+  branchOf,
+  deviceOf,
+  expireDue,
+  lockRedemptions,
+  ONE_WINS,
+} from './redemption.ts';
 
 /** One merchant's word that the goods were handed over. */
 export interface Confirm extends Claim, MerchantCredential {
@@ -16,8 +23,9 @@ export interface Confirm extends Claim, MerchantCredential {
 /**
  * Merchant confirms: pending becomes confirmed, once, on any number of nodes. Moves no points.
  *
- * Refusals: unknown_code (absent or another merchant's), already_redeemed (with the time of first
- * use, for the owner), expired, cancelled, reversed; unauthorized when the key no longer holds.
+ * Refusals: unknown_code (absent or another merchant's), already_redeemed (with time and
+ * branch of first use, for the owner), expired (with the time), cancelled, reversed; unauthorized
+ * when the key or the device no longer holds.
  */
 export async function confirm(
   db: Database,
@@ -44,7 +52,8 @@ const CONFIRM = prepared(
     SELECT clock_timestamp() AS now
   ), judged AS (
     SELECT i.*, c.now, r.offer_id, r.offer_name, r.lumis_spent, r.user_id,
-      r.merchant_id AS owner_id, r.validated_by_merchant_id, r.validated_at,
+      r.merchant_id AS owner_id, r.validated_by_merchant_id, r.validated_at, r.code_expires_at,
+      r.changed_by AS changed_before,
       CASE
         WHEN i.stored IS NOT NULL THEN 'stored'
         WHEN NOT lumis.merchant_may_act(i.merchant_id, i.key_id, i.proven_hash) THEN 'unauthorized'
@@ -62,7 +71,10 @@ const CONFIRM = prepared(
     SELECT k.*,
       coalesce(k.validated_by_merchant_id::text,
         max(k.merchant_id::text) FILTER (WHERE k.wins) OVER (PARTITION BY k.redemption_id)) AS user,
-      coalesce(k.validated_at, k.now) AS used_at
+      coalesce(k.validated_at, k.now) AS used_at,
+      CASE WHEN k.validated_at IS NOT NULL THEN ${deviceOf('k.changed_before')}
+        ELSE max(${deviceOf('k.changed_by')}) FILTER (WHERE k.wins)
+          OVER (PARTITION BY k.redemption_id) END AS used_by
     FROM ranked k
   ), decided AS MATERIALIZED (
     SELECT u.*, coalesce(u.refusal NOT IN ('unauthorized', 'undecided'), true) AS keep, CASE
@@ -73,7 +85,10 @@ const CONFIRM = prepared(
       WHEN coalesce(u.refusal, 'already_redeemed') = 'already_redeemed' THEN
         jsonb_build_object('refused', 'already_redeemed', 'data', CASE
           WHEN u.merchant_id::text IN (u.owner_id::text, u.user)
-          THEN jsonb_build_object('redeemed_at', u.used_at) ELSE '{}' END)
+          THEN jsonb_strip_nulls(jsonb_build_object('redeemed_at', u.used_at,
+            'redeemed_branch', ${branchOf('u.used_by')})) ELSE '{}' END)
+      WHEN u.refusal = 'expired' THEN jsonb_build_object('refused', u.refusal,
+        'data', jsonb_build_object('expired_at', u.code_expires_at))
       ELSE jsonb_build_object('refused', u.refusal)
     END AS answer
     FROM used u
@@ -87,7 +102,9 @@ const CONFIRM = prepared(
       (type, redemption_id, sequence, user_id, merchant_id, offer_id, payload)
     SELECT 'redemption.confirmed', d.redemption_id, 2, d.user_id, d.merchant_id, d.offer_id,
       jsonb_build_object('lumis_spent', d.lumis_spent, 'offer_name', d.offer_name,
-        'validated_at', d.now)
+        'validated_at', d.now) || jsonb_strip_nulls(jsonb_build_object(
+          'device_id', ${deviceOf('d.changed_by')},
+          'branch_id', d.changed_by->'details'->>'branch_id'))
     FROM decided d WHERE d.wins
   ), ${ANSWER}`,
 );

@@ -26,6 +26,14 @@ export const ONE_WINS = `SELECT j.*, j.refusal IS NULL AND row_number()
         OVER (PARTITION BY j.redemption_id, j.refusal IS NULL ORDER BY j.ord) = 1 AS wins
     FROM judged j`;
 
+/** SQL: the device that made a change, from that change's `changed_by`; NULL when none did. */
+export const deviceOf = (changedBy: string) => `${changedBy}->'details'->>'device_id'`;
+
+/** SQL: the name of the branch of a device, whose id may be NULL. */
+export const branchOf = (deviceId: string) => `(SELECT b.branch_name
+        FROM lumis.devices v JOIN lumis.branches b USING (branch_id)
+        WHERE v.device_id = ${deviceId})`;
+
 /** The rows of a deciding statement as answers, their times as the wire has them. */
 export function answersOf<Value>(
   rows: { answer: Answer<Value> | null }[] | undefined,

@@ -4,11 +4,13 @@ import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
 import { parseScan } from './code.ts';
-import { answersOf, expireDue } from './redemption.ts';
+import { answersOf, branchOf, deviceOf, expireDue } from './redemption.ts';
 
 /** One scan: a code, a landing URL or its token. */
 export interface Validate extends MerchantCredential {
   scanned: string;
+  /** where this server is reached; its landing URLs need not be the ones that were issued */
+  public_url?: string;
   changed_by: object;
 }
 
@@ -17,7 +19,8 @@ export interface Validate extends MerchantCredential {
  * expiry of what it finds due.
  *
  * Refusals: unknown_code (absent, another merchant's and malformed alike; the last costs no query),
- * already_redeemed (with the time of first use, for the owner), expired, cancelled, reversed;
+ * already_redeemed (with time and branch of first use, for the owner), expired (with the time),
+ * cancelled, reversed;
  * unauthorized when the key no longer holds.
  */
 export async function validate(
@@ -26,7 +29,7 @@ export async function validate(
 ): Promise<Answer<Validated>[]> {
   const answers: Answer<Validated>[] = rows.map(() => ({ refused: 'unknown_code' }));
   const scans = rows.flatMap((row, row_ord) => {
-    const scan = parseScan(row.scanned);
+    const scan = parseScan(row.scanned, row.public_url);
     return scan ? [{ ...scan, ...row, row_ord }] : [];
   });
   const judge = async (open: typeof scans): Promise<typeof scans> => {
@@ -94,7 +97,10 @@ const VALIDATE = prepared(
     WHEN j.refusal = 'already_redeemed'
       AND j.actor_merchant_id IN (j.merchant_id, j.validated_by_merchant_id)
       THEN jsonb_build_object('refused', j.refusal,
-        'data', jsonb_build_object('redeemed_at', j.validated_at))
+        'data', jsonb_strip_nulls(jsonb_build_object('redeemed_at', j.validated_at,
+          'redeemed_branch', ${branchOf(deviceOf('j.changed_by'))})))
+    WHEN j.refusal = 'expired' THEN jsonb_build_object('refused', j.refusal,
+      'data', jsonb_build_object('expired_at', j.code_expires_at))
     ELSE jsonb_build_object('refused', j.refusal)
   END AS answer
   FROM judged j ORDER BY j.ord`,

@@ -82,7 +82,8 @@ function poolOf(name: string, url: string): string {
 export function harvest(pools: Pools, url: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [name, content] of Object.entries(value)) {
-    const kind = poolOf(KEPT[name] ?? '', url);
+    const own = /_id$|^(merchant_name|pairing_code)$/.test(name) ? name : '';
+    const kind = poolOf(KEPT[name] ?? own, url);
     if (kind && content !== null && !pools[kind]?.includes(content)) {
       const pool = pools[kind] ?? [];
       pool.push(content);
@@ -93,9 +94,7 @@ export function harvest(pools: Pools, url: string, value: unknown): void {
 }
 
 const words = (text: string) => text.split(' ');
-const IDS = words('redemption_id offer_id merchant_id merchant_name user_id key_id entity_id');
 const KEPT: Record<string, string> = {
-  ...Object.fromEntries(IDS.map((name) => [name, name])),
   redemption_code: 'code',
   qr_landing_url: 'code',
   next_cursor: 'cursor',
@@ -174,6 +173,8 @@ function validValue(random: Random, field: Field, pools: Pools): unknown {
       return random.chance(0.7);
     case 'integer':
       return Math.max(option.minimum ?? 0, 0) + random.below(Math.min(60, option.maximum ?? 60));
+    case 'array':
+      return [validValue(random, { ...field, schema: option.items }, {})];
     default:
       return validText(random, option, name);
   }
@@ -184,6 +185,7 @@ function validText(random: Random, schema: Schema, name: string): string {
   if (schema.format === 'email') return `a${random.below(99)}@example.com`;
   if (schema.pattern?.startsWith('^https')) return `https://example.com/${random.below(99)}`;
   if (schema.pattern?.includes('0-9a-fA-F')) return uuid(random);
+  if (schema.pattern?.includes('0-9A-Za-z')) return `absent${random.below(1e6)}`;
   const text = `${name} ${random.below(1e6)} ñ\u{1F600}`;
   return [...text].slice(0, schema.maxLength ?? 50).join('');
 }

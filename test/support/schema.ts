@@ -1,10 +1,17 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type pg from 'pg';
 import { PROJECT_ROOT } from '../../src/project.ts';
 
+/** The migration that makes all or takes a legacy system over. */
 export const MIGRATION = '2025_10_17_redemption_system';
+/** All of them, in their order. */
+export const MIGRATIONS = readdirSync(join(PROJECT_ROOT, 'migrations'))
+  .filter((file) => file.endsWith('.sql'))
+  .map((file) => file.slice(0, -'.sql'.length))
+  .sort();
 
 /** Everything that a user has made in this database, as PostgreSQL itself describes it. */
 export async function schemaOf(client: pg.Client): Promise<string[]> {
