@@ -4,10 +4,12 @@ import type { OfferInput } from './contract/offer.ts';
 import { changedBy, systemCaller } from './core/actor.ts';
 import type { Database } from './db/pool.ts';
 import { prepared } from './db/statement.ts';
+import { FIRST_BRANCH, openBranch } from './devices/branches.ts';
 import { claim } from './idempotency/claim.ts';
 import { adjust } from './ledger/adjust.ts';
 import { writeLocal } from './local.ts';
 import { rememberMember } from './members/members.ts';
+import { parseMerchantKey } from './merchants/key.ts';
 import { createMerchant } from './merchants/save.ts';
 import { createOffer } from './offers/save.ts';
 
@@ -27,19 +29,42 @@ const ADMINISTRATOR = { user_id: 100, display_name: 'Administración', email: 'a
 
 const KEY_FILE = 'demo-merchant-key';
 
+/** What the demo begins with. */
+export interface Demo {
+  /** the first merchant's key, and whose it is */
+  merchantKey: string;
+  merchantId: string;
+  /** the members one can sign in as */
+  userIds: number[];
+}
+
+const OWNER = prepared(
+  'demo.owner',
+  'SELECT merchant_id FROM lumis.merchant_keys WHERE key_id = $1',
+);
+
+/** Undefined when the key belongs to another database. */
+async function demoOf(db: Database, merchantKey: string): Promise<Demo | undefined> {
+  const [row] = await db.query(OWNER(parseMerchantKey(merchantKey)?.key_id ?? ''));
+  if (!row) return undefined;
+  return { merchantKey, merchantId: row.merchant_id, userIds: MEMBERS.map((one) => one.user_id) };
+}
+
 /**
- * Fills an empty database with something to look at: three merchants, offers of every kind, three
- * members with points, an administrator. Returns the first merchant's key, kept in a file that only
- * its owner can read; undefined when the database was not ours to fill.
+ * Fills an empty database with something to look at: three merchants with a branch each, offers of
+ * every kind, three members with points, an administrator. `timeZone` is of the branches. Returns
+ * the first merchant's key, kept in a file that only its owner can read; undefined when the database
+ * was not ours to fill.
  */
 export async function seedDemo(
   db: Database,
   directory: string,
-): Promise<{ merchantKey: string } | undefined> {
+  timeZone: string,
+): Promise<Demo | undefined> {
   const path = join(directory, KEY_FILE);
   const [{ empty }] = (await db.query(EMPTY())) as [{ empty: boolean }];
   if (!empty) {
-    return existsSync(path) ? { merchantKey: readFileSync(path, 'utf8').trim() } : undefined;
+    return existsSync(path) ? demoOf(db, readFileSync(path, 'utf8').trim()) : undefined;
   }
   const caller = systemCaller('demo');
   const cafe = await createMerchant(db, caller, {
@@ -56,6 +81,9 @@ export async function seedDemo(
     merchant_type: 'bookstore',
   });
   writeLocal(directory, KEY_FILE, cafe.api_key);
+  for (const { merchant_id } of [cafe, cinema, books]) {
+    await openBranch(db, caller, merchant_id, { branch_name: FIRST_BRANCH, time_zone: timeZone });
+  }
   for (const offer of offersOf(cafe.merchant_id, cinema.merchant_id, books.merchant_id)) {
     await createOffer(db, caller, offer);
   }
@@ -66,7 +94,7 @@ export async function seedDemo(
     await adjust(db, [{ ...key, ...entry, changed_by: changedBy(caller) }]);
   }
   await rememberMember(db, { ...ADMINISTRATOR, locale: 'es' });
-  return { merchantKey: cafe.api_key };
+  return demoOf(db, cafe.api_key);
 }
 
 function offersOf(cafe: string, cinema: string, books: string): OfferInput[] {

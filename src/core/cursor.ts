@@ -14,6 +14,7 @@ const SHAPES = {
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
   number: /^-?\d{1,18}$/,
   integer: /^-?\d{1,10}$/,
+  word: /^[0-9A-Za-z]{1,64}$/,
 } as const;
 const INTEGER_MAX = 2_147_483_647;
 export type CursorPart = keyof typeof SHAPES;

@@ -40,6 +40,24 @@ export function qrPng(text: string): Buffer {
   ]);
 }
 
+/**
+ * A QR code for a terminal, one string per line: two rows of modules in a line of half blocks, in
+ * black on white whatever the terminal's own colours are. Throws as qrSvg does.
+ */
+export function qrTerminal(text: string): string[] {
+  const rows = matrix(text);
+  const lines: string[] = [];
+  for (let y = 0; y < rows.length; y += 2) {
+    const [upper = [], lower = []] = [rows[y], rows[y + 1]];
+    const cells = upper.map((dark, x) => HALF_BLOCKS[(dark ? 2 : 0) + (lower[x] ? 1 : 0)]);
+    lines.push(`\x1b[38;5;16;48;5;231m${cells.join('')}\x1b[0m`);
+  }
+  return lines;
+}
+
+/** Light, dark below, dark above, dark. */
+const HALF_BLOCKS = [' ', '\u2584', '\u2580', '\u2588'];
+
 /** Rows of modules with the quiet zone; true is dark. Level M survives a scratch or a glare. */
 function matrix(text: string): boolean[][] {
   return encodeQR(text, 'raw', { ecc: 'medium', border: QUIET_ZONE });

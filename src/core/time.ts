@@ -41,3 +41,14 @@ export function isoTime(text: string): string {
   if (moment.getUTCFullYear() < 1) return EARLIEST;
   return `${moment.toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
 }
+
+/** Whether a text is the name of a time zone, such as America/Panama, and not an offset. */
+export function isTimeZone(text: string): boolean {
+  if (!/^[A-Za-z][\w+/-]*$/.test(text)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: text });
+    return true;
+  } catch {
+    return false;
+  }
+}

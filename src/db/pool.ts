@@ -87,6 +87,22 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
+/**
+ * Connections for the job queue, which speaks to the driver by itself. End it after the queue and
+ * before the database: the queue's own pool forgets its error handlers first, and a server that
+ * stops a moment later would then end the process.
+ */
+export function openQueuePool(options: Pick<DatabaseOptions, 'url' | 'max' | 'onError'>): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max,
+    application_name: 'lumis queue',
+  });
+  pool.on('error', options.onError);
+  pool.on('connect', (client) => client.on('error', options.onError));
+  return pool;
+}
+
 async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
   const client = await pool.connect();
   let inDoubt: Error | undefined;

@@ -14,6 +14,9 @@ export interface DomainEvent {
   created_at: string;
 }
 
+/** Where the dispatcher tells that there are new events; see feed.ts. */
+export const EVENTS_CHANNEL = 'lumis_events';
+
 /** Events handed on in one step. */
 const STEP_ROWS = 1000;
 
@@ -67,4 +70,14 @@ export async function dispatchEvents(
   const last = events.at(-1);
   if (last) await db.query(MOVE(node, last.xid, last.id));
   return { handed: events.length, more: events.length === STEP_ROWS };
+}
+
+const NOTIFY = prepared('events.notify', `SELECT pg_notify('${EVENTS_CHANNEL}', '')`);
+
+/**
+ * Tells every process that there is something new, once per tick and never by the writing
+ * transaction: a commit that notifies takes a lock that all of them share.
+ */
+export async function notifyReaders(db: Database): Promise<void> {
+  await db.query(NOTIFY());
 }

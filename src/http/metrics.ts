@@ -9,6 +9,7 @@ export interface Metrics {
   outcomes: Counter<'verb' | 'outcome'>;
   violations: Gauge<'invariant' | 'scope'>;
   jobs: Counter<'job' | 'outcome'>;
+  streams: Gauge;
 }
 
 /** Labels are bounded: routes, statuses and codes, never ids. */
@@ -47,6 +48,11 @@ export function createMetrics(db: Database): Metrics {
       labelNames: ['invariant', 'scope'],
       registers,
     }),
+    streams: new Gauge({
+      name: 'lumis_http_streams_open',
+      help: 'streams of server-sent events that are open',
+      registers,
+    }),
     jobs: new Counter({
       name: 'lumis_jobs_total',
       help: 'jobs that ran',
@@ -59,6 +65,8 @@ export function createMetrics(db: Database): Metrics {
 /** Times every request by its route. */
 export function httpMetrics(app: App, metrics: Metrics): void {
   app.addHook('onResponse', async (request, reply) => {
+    // a stream lasts as long as somebody looks
+    if (String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) return;
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requests.observe(
       { method: request.method, route, status: reply.statusCode },

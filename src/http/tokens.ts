@@ -5,6 +5,7 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
   jwtVerify,
+  SignJWT,
 } from 'jose';
 import { Failure } from '../core/failure.ts';
 import type { MemberClaims } from '../members/members.ts';
@@ -20,6 +21,8 @@ export interface TokenOptions {
 export interface Identity {
   claims: MemberClaims;
   isAdmin: boolean;
+  /** Unix time in seconds */
+  expiresAt: number;
 }
 
 const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
@@ -79,5 +82,24 @@ function identityOf(payload: JWTPayload): Identity {
     email: text('email'),
     locale: text('locale'),
   };
-  return { claims, isAdmin: payload.role === 'admin' };
+  return { claims, isAdmin: payload.role === 'admin', expiresAt: payload.exp as number };
+}
+
+/** Signs tokens that the verifier of the same options takes: for the demo's members. */
+export function createTokenSigner(
+  options: Omit<TokenOptions, 'jwksUrl' | 'secret'> & { secret: string },
+) {
+  const secret = new TextEncoder().encode(options.secret);
+  return async (userId: number, seconds: number) => {
+    const exp = Math.floor(Date.now() / 1000) + seconds;
+    const token = new SignJWT()
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setSubject(String(userId))
+      .setIssuedAt()
+      .setExpirationTime(exp);
+    if (options.issuer) token.setIssuer(options.issuer);
+    if (options.audience) token.setAudience(options.audience);
+    const expires_at = `${new Date(exp * 1000).toISOString().slice(0, 19)}.000000Z`;
+    return { token: await token.sign(secret), expires_at };
+  };
 }

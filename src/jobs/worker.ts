@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Logger, run } from 'graphile-worker';
-import { dispatchEvents } from '../events/dispatch.ts';
+import { openQueuePool } from '../db/pool.ts';
+import { dispatchEvents, notifyReaders } from '../events/dispatch.ts';
 import { CRONTAB, type JobDeps, taskList } from './tasks.ts';
 
 const CONCURRENCY = 2;
@@ -19,11 +20,15 @@ export interface Worker {
 
 /** Starts queue, crontab and event dispatcher. Any number of nodes may: the work is done once. */
 export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
+  const pgPool = openQueuePool({
+    url,
+    max: CONCURRENCY + 2,
+    onError: (error) => deps.log.warn({ err: error }, 'the queue lost a connection'),
+  });
   const runner = await run({
-    connectionString: url,
+    pgPool,
     schema: WORKER_SCHEMA,
     concurrency: CONCURRENCY,
-    maxPoolSize: CONCURRENCY + 2,
     pollInterval: POLL_MS,
     noHandleSignals: true,
     taskList: taskList(deps),
@@ -33,11 +38,15 @@ export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
       else if (level === 'warning') deps.log.warn(message);
       else deps.log.debug(message);
     }),
+  }).catch(async (error) => {
+    await pgPool.end();
+    throw error;
   });
   const dispatcher = startDispatcher(deps);
   return {
     async stop() {
       await Promise.all([dispatcher.stop(), runner.stop().catch(() => undefined)]);
+      await pgPool.end();
     },
   };
 }
@@ -55,10 +64,23 @@ function startDispatcher({ db, log }: JobDeps): Worker {
         resolve();
       };
     });
+  let untold = 0;
+  let toldAt = 0;
+  const tell = async (handed: number, more: boolean) => {
+    untold += handed;
+    // full steps follow each other at once: between them only as often as ticks come
+    if (untold === 0 || (more && Date.now() - toldAt < TICK_MS)) return;
+    untold = 0;
+    toldAt = Date.now();
+    await notifyReaders(db);
+  };
   const loop = async () => {
     while (!stopped) {
       try {
-        const { more } = await dispatchEvents(db, node, (event) => log.info({ event }, event.type));
+        const { handed, more } = await dispatchEvents(db, node, (event) =>
+          log.info({ event }, event.type),
+        );
+        await tell(handed, more);
         if (!more && !stopped) await rest(TICK_MS);
       } catch (error) {
         // the events are still there; so is the cursor

@@ -28,6 +28,21 @@ export async function rememberMember(db: Database, claims: MemberClaims): Promis
   await db.query(REMEMBER(user_id, display_name, email, locale));
 }
 
+const BY_ID = prepared(
+  'members.by_id',
+  `SELECT m.user_id, m.display_name, coalesce(b.balance, 0) AS balance
+   FROM lumis.members m LEFT JOIN lumis.balances b USING (user_id)
+   WHERE m.user_id = ANY ($1::integer[]) ORDER BY m.user_id`,
+);
+
+/** Those of these members that we have seen, by id, with their balance. */
+export async function membersById(
+  db: Database,
+  userIds: readonly number[],
+): Promise<Pick<MemberEntry, 'user_id' | 'display_name' | 'balance'>[]> {
+  return db.query(BY_ID(userIds));
+}
+
 const LIST =
   planned(`SELECT m.user_id, m.display_name, m.email, m.locale, coalesce(b.balance, 0) AS balance,
      m.created_at
