@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { qrSvg } from '../src/core/qr.ts';
 import type { Locale } from '../src/http/locale.ts';
-import { HOME_LINKS, homePage } from '../src/http/pages/home.ts';
+import { faultPage } from '../src/http/pages/fault.ts';
+import { APP_LINKS, HOME_LINKS, homePage } from '../src/http/pages/home.ts';
 import { landingPage } from '../src/http/pages/landing.ts';
 import { ICON_SVG, PAGE_CSS } from '../src/http/pages/style.ts';
 import { WORDS } from '../src/http/pages/words.ts';
 import type { Landing } from '../src/redemptions/landing.ts';
 
 const STATES = ['pending', 'confirmed', 'cancelled', 'reversed', 'expired'] as const;
+const URL_TEXT = 'https://puntos.example/r/AAAAAAAAAAAAAAAAAAAAAA';
+const FAULTS = ['not_found', 'unreadable', 'rate_limited', 'overloaded', 'internal'] as const;
 const LOCALES: Locale[] = ['es', 'en'];
 const SECRETS = {
   redemption_code: 'LUMS-7K4M-92QX-H3TD-0PVB',
@@ -29,8 +33,14 @@ function landing(changes: Partial<Landing> = {}): Landing {
 }
 
 function show(of: Landing | undefined, locale: Locale, more: object = {}) {
-  const options = { landing: of, locale, timeZone: 'America/Panama', path: '/r/token' };
+  const visit = { locale, isChosen: false, path: '/r/token' };
+  const options = { landing: of, timeZone: 'America/Panama', url: URL_TEXT, ...visit };
   return landingPage({ ...options, ...more });
+}
+
+function home(locale: Locale, more: object = {}) {
+  const visit = { locale, isChosen: false, path: '/' };
+  return homePage({ ...visit, version: '1.2.3', demo: false, links: HOME_LINKS, ...more });
 }
 
 /** Every page there is: each state and the unknown one, and the home page, in both languages. */
@@ -40,8 +50,15 @@ function* pages(): Generator<{ locale: Locale; name: string; html: string }> {
       yield { locale, name: `${state} ${locale}`, html: show(landing({ state }), locale).html };
     }
     yield { locale, name: `unknown ${locale}`, html: show(undefined, locale).html };
+    for (const kind of FAULTS) {
+      const visit = { locale, isChosen: false, path: '/r/token' };
+      const html = faultPage({ ...visit, kind, retryAfterSeconds: 7, requestId: 'id-1' });
+      yield { locale, name: `${kind} ${locale}`, html };
+    }
     for (const demo of [true, false]) {
-      const html = homePage({ locale, version: '1.2.3', demo, links: HOME_LINKS });
+      const apps = demo ? APP_LINKS : [];
+      const certificateUrl = demo ? '/lumis-ca.crt' : undefined;
+      const html = home(locale, { demo, links: [...apps, ...HOME_LINKS], certificateUrl });
       yield { locale, name: `home ${locale}`, html };
     }
   }
@@ -98,11 +115,12 @@ test('every page is complete, in its language, and without script or inline styl
     assert.match(html, /<meta name="robots" content="noindex, nofollow">/, name);
     assert.match(html, /<meta name="referrer" content="no-referrer">/, name);
     assert.equal(html.match(/<h1>/g)?.length, 1, name);
-    assert.equal(html.match(/<main>/g)?.length, 1, name);
+    assert.equal(html.match(/<main id="main" /g)?.length, 1, name);
+    assert.ok(html.indexOf('href="#main"') < html.indexOf('<header'), name);
     assert.doesNotMatch(html, /<script|<style|<iframe|<form|\sstyle=|\son\w+=|javascript:/i, name);
     assert.doesNotMatch(html, /undefined|\[object|NaN/, name);
     for (const [, url] of html.matchAll(/(?:src|href)="([^"]*)"/g))
-      assert.match(url ?? '', /^\/(?!\/)/);
+      assert.match(url ?? '', /^(\/(?!\/)|#main$)/);
     assert.ok(Buffer.byteLength(html) < 14 * 1024, `${name}: ${html.length}`);
     assertNested(html, name);
   }
@@ -186,26 +204,71 @@ test('times are those of the business', () => {
   assert.match(html, /<time datetime="2026-11-22T21:30:00\.123Z">/);
 });
 
-test('the wallet is offered only where there is one', () => {
-  assert.doesNotMatch(show(landing(), 'es').html, /class="button"/);
-  const { html } = show(landing(), 'es', { walletUrl: 'https://puntos.example/?a=1&b="2"' });
-  assert.match(html, /class="button" href="https:\/\/puntos\.example\/\?a=1&amp;b=&quot;2&quot;"/);
+test('the apps are offered only where they are', () => {
+  for (const state of [...STATES, undefined]) {
+    const of = state && landing({ state });
+    assert.doesNotMatch(show(of, 'es').html, /class="[^"]*button"/);
+    const { html } = show(of, 'es', { walletUrl: '/wallet/?a=1&b="2"', scannerUrl: '/scan/' });
+    assert.match(html, /class="button" href="\/wallet\/\?a=1&amp;b=&quot;2&quot;"/);
+    assert.match(html, /class="quiet button" href="\/scan\/">Abrir el lector</);
+  }
+});
+
+test('a QR of the page itself is drawn while it can be used, and only then', () => {
+  for (const state of STATES) {
+    const { html } = show(landing({ state }), 'es');
+    assert.equal(html.includes(qrSvg(URL_TEXT)), state === 'pending', state);
+    assert.equal(html.includes('role="img"'), state === 'pending', state);
+  }
+  assert.ok(!show(undefined, 'es').html.includes('role="img"'));
+});
+
+test('the chosen language goes along to the front page, and to another try', () => {
+  for (const locale of LOCALES) {
+    assert.ok(show(landing(), locale).html.includes('class="brand" href="/"'));
+    const chosen = show(landing(), locale, { isChosen: true }).html;
+    assert.ok(chosen.includes(`class="brand" href="/?lang=${locale}"`));
+    const visit = { locale, isChosen: true, path: '/r/x', retryAfterSeconds: 3 };
+    const again = faultPage({ ...visit, kind: 'overloaded' });
+    assert.ok(again.includes(`class="button" href="/r/x?lang=${locale}"`));
+    assert.ok(faultPage({ ...visit, kind: 'not_found' }).includes(`href="/?lang=${locale}"`));
+  }
+});
+
+test('a fault says how long to wait, and to a cashier not to hand over', () => {
+  for (const locale of LOCALES) {
+    const words = WORDS[locale];
+    for (const kind of FAULTS) {
+      const visit = { locale, isChosen: false, retryAfterSeconds: 42 };
+      const text = textOf(faultPage({ ...visit, kind, path: '/r/x' }));
+      assert.ok(text.includes(words.landing.staff.open.order), kind);
+      assert.equal(text.includes('42 s'), !['not_found', 'unreadable'].includes(kind), kind);
+      assert.ok(!text.includes('{n}') && !text.includes(words.fault.reference));
+      const elsewhere = textOf(faultPage({ ...visit, kind, path: '/x', requestId: 'abc' }));
+      assert.ok(!elsewhere.includes(words.landing.staff.title));
+      assert.ok(elsewhere.includes(`${words.fault.reference} abc`));
+    }
+  }
 });
 
 test('the home page links what it is given and nothing else', () => {
   for (const locale of LOCALES) {
-    const all = homePage({ locale, version: '1.2.3', demo: false, links: HOME_LINKS });
-    for (const { href, name } of HOME_LINKS) {
-      assert.ok(all.includes(`<a href="${href}">${WORDS[locale].home.links[name]}</a>`), name);
+    const words = WORDS[locale].home;
+    const all = home(locale, { links: [...APP_LINKS, ...HOME_LINKS] });
+    for (const { href, name } of [...APP_LINKS, ...HOME_LINKS]) {
+      assert.ok(all.includes(`href="${href}">${words.links[name]}</a>`), name);
     }
-    assert.ok(all.includes('1.2.3'));
-    assert.ok(!all.includes(WORDS[locale].home.demo.text));
-    const bare = homePage({ locale, version: '<1>', demo: true, links: [] });
-    assert.deepEqual(bare.match(/<a [^>]*>/g)?.length, 1);
-    assert.ok(bare.includes(WORDS[locale].home.demo.text) && bare.includes('&lt;1&gt;'));
-    for (const { title } of Object.values(WORDS[locale].home.audiences)) {
+    assert.ok(all.includes('1.2.3') && textOf(all).includes(words.withApps.member));
+    assert.ok(!all.includes(words.demo.text) && !all.includes('lumis-ca'));
+    const bare = home(locale, { version: '<1>', demo: true, links: [] });
+    assert.deepEqual(bare.match(/<a [^>]*>/g)?.length, 3); // skip, front page, language
+    assert.ok(bare.includes(words.demo.text) && bare.includes('&lt;1&gt;'));
+    assert.ok(!bare.includes('--lan') && textOf(bare).includes(words.audiences.member.text));
+    for (const { title } of Object.values(words.audiences)) {
       assert.ok(bare.includes(`<h3>${title}</h3>`), title);
     }
+    const phones = home(locale, { demo: true, links: APP_LINKS, certificateUrl: '/ca.crt' });
+    assert.ok(phones.includes('--lan') && phones.includes('href="/ca.crt"'));
   }
 });
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../project.ts';
+import { deviceCommand } from './device.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, endWith } from './exit.ts';
 import { jobsCommand } from './jobs.ts';
@@ -33,6 +34,7 @@ for (const command of [
   verifyCommand,
   tokenCommand,
   merchantCommand,
+  deviceCommand,
   pointsCommand,
   jobsCommand,
   doctorCommand,

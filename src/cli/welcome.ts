@@ -1,15 +1,24 @@
 import { relative } from 'node:path';
 import type { Config } from '../config.ts';
+import { CA_FILE } from '../lan/address.ts';
 import type { Running } from '../main.ts';
 
+export interface WelcomeOptions {
+  /** the wallet's and the scanner's pages are served */
+  pages: boolean;
+  /** it speaks HTTPS with a certificate that no program knows by itself */
+  ownTls: boolean;
+}
+
 /** The page printed at the start: where to click, how to sign in, and a walk through the whole flow. */
-export function welcome(config: Config, running: Running): string {
+export function welcome(config: Config, running: Running, options: WelcomeOptions): string {
   const base = config.publicUrl;
   const lines = [
     '',
     `  Lümis is running: ${base}`,
     '',
     `  What runs here     ${base}/`,
+    ...(options.pages ? apps(base, running) : []),
     `  API documentation  ${base}/docs`,
     `  OpenAPI 3.1        ${base}/openapi.json`,
     `  Health, figures    ${base}/healthz  ${base}/readyz  ${base}/metrics`,
@@ -21,11 +30,29 @@ export function welcome(config: Config, running: Running): string {
     lines.push(`  ${running.databaseUrl}`, '');
   }
   if (!running.demo) return lines.join('\n');
-  return [...lines, ...walk(base, relative(process.cwd(), config.dataDirectory))].join('\n');
+  const data = relative(process.cwd(), config.dataDirectory);
+  const trust = options.ownTls ? [`export CURL_CA_BUNDLE="${data}/${CA_FILE}"`, ''] : [];
+  const pairing = options.pages ? pairingHint(base, options.ownTls) : [];
+  return [...lines, ...pairing, ...walk(base, data, trust)].join('\n');
+}
+
+const apps = (base: string, { demo }: Running) => [
+  `  Members: wallet    ${base}/wallet/${demo ? '  choose a demo member' : ''}`,
+  `  Cashiers: scanner  ${base}/scan/${demo ? '  pair it there with Café Test' : ''}`,
+];
+
+/** The command reads its own environment: where phones reach this server must be said again. */
+function pairingHint(base: string, isElsewhere: boolean): string[] {
+  const where = isElsewhere ? `PUBLIC_URL=${base} ` : '';
+  return [
+    '  Pair a phone as a scanner of Café Test (a QR that is good once):',
+    `  ${where}npx lumis device pair --merchant 'Café Test'`,
+    '',
+  ];
 }
 
 /** Every line works when pasted in a second terminal, in the project's folder. */
-function walk(base: string, data: string): string[] {
+function walk(base: string, data: string, before: string[]): string[] {
   const api = `${base}/api/v1`;
   const pick = (path: string) => `node -pe 'JSON.parse(require("fs").readFileSync(0)).${path}'`;
   const bearer = (name: string) => `-H "Authorization: Bearer $${name}"`;
@@ -43,6 +70,7 @@ function walk(base: string, data: string): string[] {
     'Try it: in a second terminal, in this folder, line by line.',
     'Members 1, 2 and 3 have points; Café Test is a merchant; 100 is the administrator.',
     '',
+    ...before,
     '# a member signs in, sees what there is, and redeems a coffee',
     'TOKEN=$(npx lumis token --user 1)',
     `${get('/rewards/balance', 'TOKEN')}; echo`,

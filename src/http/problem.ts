@@ -42,16 +42,26 @@ const TRANSPORT: Record<string, { status: number; field: string; detail: string 
 /** Answers an error as RFC 9457 says, in the caller's language. What is not a Failure is internal. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const locale = localeOf(request.headers['accept-language']);
+  const { failure, status } = refusalOf(error, request, reply, locale);
+  void reply
+    .code(status)
+    .type('application/problem+json')
+    .send(problemOf(failure, status, request.id, locale, request.routeOptions?.config?.audience));
+}
+
+/** What an error is to its caller. Logs what is ours to mend, and sets the headers that tell of it. */
+export function refusalOf(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  locale: Locale,
+): { failure: Failure; status: number } {
   const { failure, status } = asFailure(error as FastifyError, locale);
   if (status >= 500) request.log.error({ err: failure.cause ?? failure }, failure.code);
   if (failure.retryAfterSeconds) reply.header('retry-after', failure.retryAfterSeconds);
   if (failure.code === 'unauthorized') reply.header('www-authenticate', 'Bearer, Basic');
-  void reply
-    .code(status)
-    .header('content-language', locale)
-    .header('cache-control', 'no-store')
-    .type('application/problem+json')
-    .send(problemOf(failure, status, request.id, locale, request.routeOptions?.config?.audience));
+  reply.headers({ 'content-language': locale, 'cache-control': 'no-store' });
+  return { failure, status };
 }
 
 const DEAD_CODES = new Set<FailureCode>(['already_redeemed', 'expired', 'cancelled', 'reversed']);

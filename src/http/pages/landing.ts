@@ -1,17 +1,18 @@
+import { qrSvg } from '../../core/qr.ts';
 import type { Landing } from '../../redemptions/landing.ts';
-import type { Locale } from '../locale.ts';
 import { html, type Markup, page } from './layout.ts';
+import type { Visit } from './visit.ts';
 import { WORDS, type Words } from './words.ts';
 
-export interface LandingPageOptions {
+export interface LandingPageOptions extends Visit {
   /** undefined: the token leads nowhere */
   landing: Landing | undefined;
-  locale: Locale;
   /** the business's, in which the dates are written */
   timeZone: string;
-  /** the page's own path, for the way to the other language */
-  path: string;
-  walletUrl?: string;
+  /** the page's own address, which its QR holds: it says no more than what the visitor has */
+  url: string;
+  walletUrl?: string | undefined;
+  scannerUrl?: string | undefined;
 }
 
 /**
@@ -19,7 +20,7 @@ export interface LandingPageOptions {
  * state: a cashier who sees a tick here would hand over without confirming.
  */
 export function landingPage(options: LandingPageOptions): { html: string; status: number } {
-  const { landing, locale, path, walletUrl } = options;
+  const { landing, locale, isChosen, path, walletUrl, scannerUrl } = options;
   const words = WORDS[locale].landing;
   const state = landing?.state ?? 'unknown';
   const verdict = words.verdict[state];
@@ -28,21 +29,23 @@ export function landingPage(options: LandingPageOptions): { html: string; status
   const name = landing ? (landing.offer_name ?? words.unnamedOffer) : verdict.title;
   const main = html`<article class="ticket ${look}">
 <div class="verdict">
-${ICONS[look]}
+${SHAPES[look]}
 <h1>${verdict.title}</h1>
 <p>${verdict.order}</p>
 </div>
 ${landing && stub(landing, options)}</article>
-${walletUrl === undefined ? undefined : button(walletUrl, words.wallet)}
+${walletUrl === undefined ? undefined : button('button', walletUrl, words.wallet)}
 <section class="note">
 <h2>${words.staff.title}</h2>
 <p><strong>${staff.order}</strong> ${staff.rest}</p>
+${scannerUrl === undefined ? undefined : button('quiet button', scannerUrl, words.staff.scanner)}
 </section>`;
   return {
     status: landing ? 200 : 404,
     html: page({
       kind: 'landing',
       locale,
+      isChosen,
       path,
       title: `${name} · Lümis`,
       description: words.about,
@@ -52,14 +55,16 @@ ${walletUrl === undefined ? undefined : button(walletUrl, words.wallet)}
   };
 }
 
-const button = (href: string, text: string) => html`<a class="button" href="${href}">${text}</a>`;
+const button = (look: string, href: string, text: string) =>
+  html`<a class="${look}" href="${href}">${text}</a>`;
 
 /** What the redemption is, where it is valid and until when. */
-function stub(landing: Landing, { locale, timeZone }: LandingPageOptions): Markup {
+function stub(landing: Landing, { locale, timeZone, url }: LandingPageOptions): Markup {
   const { landing: words, tag } = WORDS[locale];
   const open = landing.state === 'pending';
   const merchant = landing.merchant_name;
   return html`<div class="stub">
+${open ? html`<div class="qr" role="img" aria-label="${words.qr}">${{ markup: qrSvg(url) }}</div>` : undefined}
 <h2><bdi>${landing.offer_name ?? words.unnamedOffer}</bdi></h2>
 <dl>
 ${fact(
@@ -118,7 +123,7 @@ const icon = (shape: Markup) => html`<svg class="shape" viewBox="0 0 48 48" widt
 
 // shapes carry the meaning together with the colour: diamond, something is left to do; octagon and
 // cross, do not hand over; circle, not known
-const ICONS = {
+export const SHAPES = {
   open: icon(html`<path d="M24 3 45 24 24 45 3 24zM15 24h18m-7-7 7 7-7 7"/>`),
   closed: icon(html`<path d="M16 3h16l13 13v16L32 45H16L3 32V16zM17 17l14 14m0-14L17 31"/>`),
   unknown: icon(html`<circle cx="24" cy="24" r="21"/><path d="M24 13v13m0 8v.5"/>`),

@@ -1,4 +1,4 @@
-import type { Locale } from '../locale.ts';
+import type { Visit } from './visit.ts';
 import { WORDS } from './words.ts';
 
 /** Markup that is ready to be sent, as opposed to text, which is escaped first. */
@@ -43,12 +43,10 @@ function escapeHtml(text: string): string {
   return text.replace(FORBIDDEN, '').replace(/[&<>"']/g, (char) => ENTITIES[char] as string);
 }
 
-/** What every page is wrapped in. `path` is the page's own, for the way to the other language. */
-export interface Page {
+/** What every page is wrapped in. */
+export interface Page extends Visit {
   /** which page it is, for the style */
   kind: 'landing' | 'home';
-  locale: Locale;
-  path: string;
   title: string;
   description: string;
   main: Markup;
@@ -56,8 +54,9 @@ export interface Page {
 }
 
 /** A complete page: no script, no inline style, nothing from elsewhere. */
-export function page({ kind, locale, path, title, description, main, footer }: Page): string {
-  const other = WORDS[locale].otherLanguage;
+export function page(options: Page): string {
+  const { kind, locale, isChosen, path, title, description, main, footer } = options;
+  const { otherLanguage: other, skip, front } = WORDS[locale];
   return html`<!doctype html>
 <html lang="${locale}">
 <head>
@@ -75,12 +74,14 @@ export function page({ kind, locale, path, title, description, main, footer }: P
 <link rel="stylesheet" href="/assets/page.css">
 </head>
 <body class="${kind}">
+<a class="skip" href="#main">${skip}</a>
 <header class="top">
-<p class="brand"><img src="/assets/icon.svg" alt="" width="36" height="36">Lümis</p>
+<a class="brand" href="${isChosen ? `/?lang=${locale}` : '/'}" aria-label="${front}"><img
+ src="/assets/icon.svg" alt="" width="36" height="36">Lümis</a>
 <a class="switch" href="${ownPath(path)}?lang=${other.locale}" hreflang="${other.locale}"
  lang="${other.locale}">${other.name}</a>
 </header>
-<main>
+<main id="main" tabindex="-1">
 ${main}
 </main>
 <footer>
@@ -92,7 +93,7 @@ ${footer}
 }
 
 /** Without its query, and never `//host`, which a browser would follow out of this server. */
-function ownPath(path: string): string {
+export function ownPath(path: string): string {
   const [plain = ''] = path.split(/[?#]/);
   return `/${plain.replace(/^[/\\]+/, '')}`;
 }

@@ -14,6 +14,7 @@ export const PAGE_CSS = `:root {
   --ink: #241a0e;
   --muted: #6b5a43;
   --line: #e6d9bf;
+  --field: #8f7b5e;
   --gold: #ffc53d;
   --gold-hover: #f5b41f;
   --on-gold: #241a0e;
@@ -34,6 +35,7 @@ export const PAGE_CSS = `:root {
     --ink: #fbf3e4;
     --muted: #cbbb9e;
     --line: #4a3b26;
+    --field: #9a8663;
     --link: #ffd27a;
     --focus: #a9bbff;
     --open: #ffd27a;
@@ -76,8 +78,20 @@ a:hover { text-decoration-thickness: 2px; }
   gap: 0.5rem 1rem;
   padding: 0.75rem 0;
 }
-.brand { display: flex; align-items: center; gap: 0.625rem; font-size: 1.25rem; font-weight: 700; }
+.brand {
+  display: flex;
+  align-items: center;
+  gap: 0.625rem;
+  min-height: 44px;
+  color: var(--ink);
+  font-size: 1.25rem;
+  font-weight: 700;
+  text-decoration: none;
+}
+.skip { position: absolute; top: 0; transform: translateY(-120%); padding: 0.625rem 1rem; }
+.skip:focus { transform: none; background: var(--bg); z-index: 1; }
 .switch { min-height: 44px; padding: 0 0.25rem; display: inline-flex; align-items: center; }
+main:focus { outline: 0; }
 main { flex: 1; display: grid; gap: 1.5rem; align-content: start; padding: 0.5rem 0 2rem; }
 footer { color: var(--muted); font-size: 1rem; border-top: 1px solid var(--line); }
 footer p { padding-top: 1rem; }
@@ -117,6 +131,16 @@ footer p { padding-top: 1rem; }
 }
 .stub::before { left: -13px; clip-path: inset(0 0 0 12px); }
 .stub::after { right: -13px; clip-path: inset(0 12px 0 0); }
+.qr {
+  width: 100%;
+  max-width: 18rem;
+  margin: 0 auto 1.75rem;
+  border: 1px solid var(--line);
+  border-radius: 20px;
+  background: #fff;
+  line-height: 0;
+  overflow: hidden;
+}
 .stub h2 { font-size: 1.75rem; margin-bottom: 1.25rem; }
 dl { display: grid; gap: 1rem; }
 dt { color: var(--muted); font-size: 1rem; }
@@ -138,6 +162,9 @@ small { color: var(--muted); font-size: 1rem; font-weight: 400; }
   text-decoration: none;
 }
 .button:hover { background: var(--gold-hover); }
+.quiet { border: 2px solid var(--field); background: none; color: var(--ink); }
+.quiet:hover { border-color: var(--ink); background: none; }
+.note .button, .card .button { margin-top: 0.75rem; }
 .note { border-left: 4px solid var(--gold); padding: 0.25rem 0 0.25rem 1rem; }
 .note h2 { font-size: 1.125rem; line-height: 1.5; }
 
@@ -147,6 +174,8 @@ small { color: var(--muted); font-size: 1rem; font-weight: 400; }
 .lead { font-size: 1.25rem; color: var(--muted); max-width: 34rem; }
 section > h2 { margin-bottom: 1rem; }
 .note > h2 { margin-bottom: 0; }
+.note > p + p { margin-top: 0.5rem; }
+.line { min-height: 44px; display: inline-flex; align-items: center; }
 .steps { list-style: none; counter-reset: step; padding: 0; display: grid; gap: 0.75rem; }
 .steps li { counter-increment: step; display: flex; gap: 0.75rem; align-items: center; }
 .steps li::before {
@@ -192,20 +221,29 @@ code { color: var(--muted); font: 1rem/1.5 ui-monospace, Menlo, Consolas, monosp
   .card:last-child:nth-child(odd) ul { display: flex; flex-wrap: wrap; column-gap: 2.5rem; }
 }
 @media (max-width: 16em) {
-  body { hyphens: auto; -webkit-hyphens: auto; }
-  h1 { font-size: 1.5rem; }
+  body { hyphens: auto; -webkit-hyphens: auto; padding-left: 0.5rem; padding-right: 0.5rem; }
+  h1, .intro h1, .stub h2, h2 { font-size: 1.25rem; }
+  h3, .note h2 { font-size: 1.125rem; }
   .verdict, .stub, .card { padding-left: 0.5rem; padding-right: 0.5rem; }
 }
 @media print {
   @page { margin: 12mm; }
   html { font-size: 10pt; }
+  html:has(.home) { font-size: 9pt; }
   body { display: block; min-height: 0; max-width: none; padding: 0; }
-  .switch, .button { display: none; }
+  .switch, .skip, .button { display: none; }
+  .qr { max-width: 60mm; margin-bottom: 1rem; }
   .top, main { padding: 0 0 1rem; }
   footer p { padding-top: 0.5rem; }
   .verdict, .stub { padding: 1.25rem; }
   .stub h2 { font-size: 1.375rem; margin-bottom: 1rem; }
   .ticket, .card { box-shadow: none; }
+  .home main { gap: 0.75rem; padding-bottom: 0.5rem; }
+  .intro { padding-top: 0; }
+  section > h2 { margin-bottom: 0.5rem; }
+  .cards { grid-template-columns: 1fr 1fr; }
+  .card { padding: 0.75rem 1rem; }
+  .card li a { min-height: 0; }
   .note, .card, dl > div { break-inside: avoid; }
   .verdict, .steps li::before { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
