@@ -2,7 +2,8 @@
 /**
  * Runs the built test files (`dist/test/*.test.js`) against one real PostgreSQL: a throwaway
  * embedded cluster, or the server named by TEST_DATABASE_URL (a role that may create databases).
- * Arguments are substrings of file names. The last line is `N passed, N failed`.
+ * Arguments are substrings of file names. With `--browser` it runs those that drive a browser
+ * instead (`dist/test/browser/*.test.js`). The last line is `N passed, N failed`.
  */
 
 import { spawn } from 'node:child_process';
@@ -44,24 +45,31 @@ try {
 }
 process.exitCode = interrupted ?? process.exitCode;
 
-async function main(filters) {
-  const files = listFiles(filters);
+async function main(given) {
+  const isBrowser = given.includes('--browser');
+  const filters = given.filter((argument) => argument !== '--browser');
+  const folder = join(ROOT, 'dist', 'test', isBrowser ? 'browser' : '');
+  const files = listFiles(folder, filters);
   if (files.length === 0) {
     const wanted = filters.length === 0 ? '' : ` matches ${filters.join(' ')}`;
-    console.error(`No test file in ${join(ROOT, 'dist', 'test')}${wanted}. Built? npm run build`);
+    console.error(`No test file in ${folder}${wanted}. Built? npm run build`);
     return 1;
+  }
+  if (isBrowser) {
+    // first, because every one of them would fail by it
+    const { chromiumPath } = await load('dist/test/browser/support/chromium-path.js');
+    console.log(`Chromium: ${chromiumPath()}`);
   }
   const server = await openServer();
   try {
     await buildTemplate(server.url);
-    return await runFiles(files, server.url);
+    return await runFiles(files, server.url, isBrowser ? 1 : FILES_AT_ONCE);
   } finally {
     await server.close();
   }
 }
 
-function listFiles(filters) {
-  const folder = join(ROOT, 'dist', 'test');
+function listFiles(folder, filters) {
   let names = [];
   try {
     names = readdirSync(folder).filter((name) => name.endsWith('.test.js'));
@@ -200,13 +208,13 @@ async function load(path) {
 }
 
 /** Runs the files, each in a process of its own, and returns the exit code. */
-async function runFiles(files, server) {
+async function runFiles(files, server, concurrency) {
   process.env.LUMIS_TEST_SERVER = server;
   const flags = `--enable-source-maps --import=${DIES_WITH_PARENT}`;
   process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${flags}`;
   const stream = run({
     files,
-    concurrency: FILES_AT_ONCE,
+    concurrency,
     timeout: FILE_TIMEOUT_MS,
     signal: interrupt.signal,
   });

@@ -4,12 +4,13 @@ import { createLog, type Log } from './core/log.ts';
 import { migrateUp } from './db/migrate.ts';
 import { type Database, openDatabase } from './db/pool.ts';
 import { seedDemo } from './demo.ts';
+import type { OwnTls } from './http/app.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { buildServer } from './http/server.ts';
 import { CRONTAB, JOBS, runJob } from './jobs/tasks.ts';
 import { startWorker } from './jobs/worker.ts';
 import { openInstallation } from './local.ts';
-import { VERSION } from './project.ts';
+import { VERSION, WEB_FOLDER } from './project.ts';
 
 /** `web` is the pages; they are served by the same server as `api`. */
 export type Role = 'api' | 'worker' | 'web';
@@ -26,9 +27,13 @@ export interface Running {
 
 /**
  * The only wiring: configuration → database → server and worker. What was opened last is closed
- * first; a fault on the way closes what was opened before it.
+ * first; a fault on the way closes what was opened before it. With `tls` it speaks HTTPS.
  */
-export async function serve(config: Config, roles: readonly Role[]): Promise<Running> {
+export async function serve(
+  config: Config,
+  roles: readonly Role[],
+  tls?: OwnTls,
+): Promise<Running> {
   const log = createLog(config.logLevel);
   const opened: (() => Promise<unknown>)[] = [];
   const stop = async () => {
@@ -48,7 +53,9 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Run
     await migrateUp(direct, (text) => log.info(text), { takeOver: false });
     const db = openPool(ready, log);
     opened.push(() => db.close());
-    const demo = cluster ? await seedDemo(db, ready.dataDirectory) : undefined;
+    const demo = cluster
+      ? await seedDemo(db, ready.dataDirectory, ready.businessTimeZone)
+      : undefined;
     const metrics = createMetrics(db);
     if (roles.includes('worker')) {
       const worker = await startWorker(direct, jobDeps(db, log, metrics));
@@ -56,12 +63,22 @@ export async function serve(config: Config, roles: readonly Role[]): Promise<Run
     }
     let url: string | undefined;
     if (roles.includes('api') || roles.includes('web')) {
-      const options = { config: ready, db, log, metrics, version: VERSION, demo: Boolean(demo) };
+      const options = {
+        config: ready,
+        db,
+        log,
+        metrics,
+        version: VERSION,
+        demo: Boolean(demo),
+        demoSite: demo,
+        tls,
+        webFolder: roles.includes('web') ? WEB_FOLDER : undefined,
+      };
       const app = await buildServer(options);
       opened.push(() => app.close());
       await app.listen({ host: ready.host, port: ready.port });
       const { address, family, port } = app.server.address() as AddressInfo;
-      url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+      url = `${tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
     }
     log.info({ url, roles, version: VERSION }, 'running');
     return { url, databaseUrl: ready.databaseUrl, demo, log, stop };
@@ -104,4 +121,5 @@ export function jobNames(): { name: string; schedule: string }[] {
   });
 }
 
+export type { OwnTls };
 export { runJob };

@@ -9,6 +9,9 @@ export const PROJECT_ROOT = (() => {
   return folder;
 })();
 
+/** Where the web apps are built to. */
+export const WEB_FOLDER = join(PROJECT_ROOT, 'dist/web');
+
 /** The version in package.json. */
 export const VERSION: string = JSON.parse(
   readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8'),

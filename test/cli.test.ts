@@ -8,7 +8,7 @@ import { PROJECT_ROOT } from '../src/project.ts';
 import { JWT_SECRET } from './support/app.ts';
 import { emptyDatabase, freshDatabase } from './support/database.ts';
 import { legacyDatabase } from './support/legacy.ts';
-import { MIGRATION } from './support/schema.ts';
+import { MIGRATION, MIGRATIONS } from './support/schema.ts';
 
 interface Ended {
   code: number | null;
@@ -39,10 +39,13 @@ const on = (url: string) => ({ DATABASE_URL: url, JWT_SECRET });
 test('an operator migrates, looks, and goes back', async (t) => {
   const { url } = await emptyDatabase(t);
   const run = (...args: string[]) => lumis(args, on(url));
-  assert.match((await run('migrate', 'plan')).out, new RegExp(`would apply: ${MIGRATION}`));
+  assert.match(
+    (await run('migrate', 'plan')).out,
+    new RegExp(`would apply: ${MIGRATIONS.join(', ')}`),
+  );
   assert.equal((await run('migrate', 'verify')).code, 1);
   const up = await run('migrate', 'up');
-  assert.deepEqual([up.code, up.out], [0, `applied: ${MIGRATION}\n`]);
+  assert.deepEqual([up.code, up.out], [0, `applied: ${MIGRATIONS.join(', ')}\n`]);
   assert.deepEqual(await run('migrate', 'up'), { code: 0, out: 'nothing to apply\n', err: '' });
   const [state] = JSON.parse((await run('migrate', 'status', '--json')).out);
   assert.equal(state.name, MIGRATION);
@@ -51,7 +54,10 @@ test('an operator migrates, looks, and goes back', async (t) => {
   assert.equal(checked.code, 0, checked.out);
   assert.doesNotMatch(checked.out, /WRONG/);
   const down = await run('migrate', 'down');
-  assert.deepEqual([down.code, down.out], [0, `taken back: ${MIGRATION}\n`]);
+  assert.deepEqual(
+    [down.code, down.out],
+    [0, `taken back: ${MIGRATIONS.toReversed().join(', ')}\n`],
+  );
 });
 
 test('merchant, points, verify, jobs and doctor work on a configured database', async (t) => {

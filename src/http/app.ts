@@ -4,9 +4,25 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config.ts';
 import type { Log } from '../core/log.ts';
 import type { Database } from '../db/pool.ts';
+import type { Feed } from '../events/feed.ts';
 import type { Audience } from './auth.ts';
+import type { Guard } from './guard.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import type { Streams } from './stream.ts';
+
+/** A certificate of our own making, PEM, and the authority's that signed it. */
+export interface OwnTls {
+  key: string;
+  cert: string;
+  ca: string;
+}
+
+/** What the demo's data holds: whom one can sign in as, and where one can pair a phone. */
+export interface DemoSite {
+  userIds: number[];
+  merchantId: string;
+}
 
 export interface ServerOptions {
   config: Config;
@@ -16,11 +32,20 @@ export interface ServerOptions {
   version: string;
   /** the database was seeded for a first look */
   demo: boolean;
+  /** what that first look begins with; undefined: nobody can sign in without a token */
+  demoSite?: DemoSite | undefined;
+  /** HTTPS with a certificate that browsers do not know by themselves; undefined for HTTP */
+  tls?: OwnTls | undefined;
+  /** the folder of the built web apps; undefined serves none */
+  webFolder?: string | undefined;
 }
 
 /** What every route gets. */
 export interface RouteDeps extends ServerOptions {
   limits: Limits;
+  feed: Feed;
+  streams: Streams;
+  guard: Guard;
 }
 
 export type App = FastifyInstance<

@@ -1,8 +1,11 @@
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Caller, MerchantCredential } from '../core/actor.ts';
+import type { OwnDevice, Scope } from '../contract/device.ts';
+import type { Caller, Circumstances, MerchantCredential } from '../core/actor.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
+import { authenticateDevice } from '../devices/authenticate.ts';
+import { isOfDevice } from '../devices/token.ts';
 import { rememberMember } from '../members/members.ts';
 import { authenticateBasic, authenticateKey, type Proof } from '../merchants/authenticate.ts';
 import type { Prover } from '../merchants/proof.ts';
@@ -16,14 +19,20 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     audience?: Audience;
     limit?: LimitName;
+    /** the scope that opens a merchant's route to its devices; without it they are forbidden */
+    device?: Scope;
   }
   interface FastifyRequest {
     /** set on every route that is not public */
     caller: Caller;
     /** set on member and admin routes */
     userId: number;
+    /** set on member and admin routes: when the token ends, Unix time in seconds */
+    expiresAt: number;
     /** set on merchant routes */
     merchant: MerchantCredential;
+    /** set on merchant routes that a device called */
+    device: OwnDevice | undefined;
   }
 }
 
@@ -78,8 +87,10 @@ async function identify(
 ): Promise<void> {
   const [, scheme = '', credential = ''] =
     /^(\S+) +(\S+) *$/.exec(request.headers.authorization ?? '') ?? [];
-  const agent = request.headers['user-agent']?.slice(0, AGENT_LENGTH_MAX) ?? null;
-  const circumstances = { ip, agent, request_id: request.id };
+  const circumstances = circumstancesOf(request);
+  if (audience === 'merchant' && scheme.toLowerCase() === 'bearer' && isOfDevice(credential)) {
+    return identifyDevice(options.db, request, circumstances, credential);
+  }
   if (audience === 'merchant') {
     const beforeHashing = () => options.limits.check('authFailures', ip ?? 'unknown');
     const proof = { prover: options.prover, beforeHashing };
@@ -91,10 +102,11 @@ async function identify(
     return;
   }
   if (scheme.toLowerCase() !== 'bearer') throw new Failure('unauthorized');
-  const { claims, isAdmin } = await options.verify(credential);
+  const { claims, isAdmin, expiresAt } = await options.verify(credential);
   if (audience === 'admin' && !isAdmin) throw new Failure('forbidden');
   const type = audience === 'admin' ? ('admin' as const) : ('user' as const);
   request.userId = claims.user_id;
+  request.expiresAt = expiresAt;
   request.caller = { actor: { type, id: String(claims.user_id) }, ...circumstances };
   const fingerprint = JSON.stringify(claims);
   if (type === 'user' && !seen.has(fingerprint)) {
@@ -102,6 +114,22 @@ async function identify(
     if (seen.size >= SEEN_MAX) seen.clear();
     seen.add(fingerprint);
   }
+}
+
+async function identifyDevice(
+  db: Database,
+  request: FastifyRequest,
+  circumstances: Circumstances,
+  token: string,
+): Promise<void> {
+  const { device, credential } = await authenticateDevice(db, token);
+  const { merchant_id, device_id, branch_id } = device;
+  request.device = device;
+  request.merchant = credential;
+  const actor = { type: 'merchant' as const, id: merchant_id };
+  request.caller = { actor, ...circumstances, details: { device_id, branch_id } };
+  const { device: scope } = request.routeOptions.config;
+  if (!scope || !device.scopes.includes(scope)) throw new Failure('forbidden');
 }
 
 function merchantOf(
@@ -117,13 +145,19 @@ function merchantOf(
   return authenticateBasic(db, proof, merchantId, secret);
 }
 
-/** Whose requests are counted together: a member's, an administrator's, or one merchant key's. */
+/** Whose requests are counted together: a member's, an administrator's, one key's or device's. */
 export function callerKey({ actor, details }: Caller): string {
-  return [actor.type, actor.id, details?.key_id].filter(Boolean).join(':');
+  return [actor.type, actor.id, details?.key_id, details?.device_id].filter(Boolean).join(':');
+}
+
+/** How a request came, for the audit log. */
+export function circumstancesOf(request: FastifyRequest): Circumstances {
+  const agent = request.headers['user-agent']?.slice(0, AGENT_LENGTH_MAX) ?? null;
+  return { ip: addressOf(request), agent, request_id: request.id };
 }
 
 /** The client's address; null when a trusted proxy passed on something that is none. */
-function addressOf(request: FastifyRequest): string | null {
+export function addressOf(request: FastifyRequest): string | null {
   const ip = request.ip?.replace(/%.*$/, '') ?? '';
   return isIP(ip) ? ip : null;
 }

@@ -8,19 +8,32 @@ import Fastify, { type FastifyRequest, LogController } from 'fastify';
 import { Failure } from '../core/failure.ts';
 import { uuidV7 } from '../core/ids.ts';
 import { isStorableTime } from '../core/time.ts';
+import { listen } from '../db/listen.ts';
+import { EVENTS_CHANNEL } from '../events/dispatch.ts';
+import { openFeed } from '../events/feed.ts';
 import { createProver } from '../merchants/proof.ts';
-import type { App, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
+import type { App, OwnTls, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
 import { createGate } from './auth.ts';
+import { closeUnusedConnections } from './closing.ts';
+import { openGuard } from './guard.ts';
 import { DOCS_CSP, securityHeaders } from './headers.ts';
 import { openLimits } from './limits.ts';
 import { httpMetrics } from './metrics.ts';
+import { sendFault } from './pages/fault.ts';
+import { sendPlainHttpOn } from './plain.ts';
 import { problemOf, sendProblem } from './problem.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { adminCatalogueRoutes } from './routes/admin-catalogue.ts';
+import { adminDeviceRoutes } from './routes/admin-devices.ts';
+import { deviceRoutes } from './routes/devices.ts';
+import { liveRoutes } from './routes/live.ts';
 import { memberRoutes } from './routes/member.ts';
 import { merchantRoutes } from './routes/merchant.ts';
 import { publicRoutes } from './routes/public.ts';
+import { siteRoutes } from './routes/site.ts';
+import { openStreams } from './stream.ts';
 import { createTokenVerifier } from './tokens.ts';
+import { webPages } from './web.ts';
 
 const BODY_BYTES_MAX = 32 * 1024;
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -30,12 +43,14 @@ const HEADERS_TIMEOUT_MS = 10_000;
 export async function buildServer(options: ServerOptions): Promise<App> {
   const { config, db, log } = options;
   const limits = await openLimits(config.rateLimits, config.redisUrl, log);
-  const setSecurityHeaders = securityHeaders(config.publicUrl.startsWith('https:'));
+  // a phone that was told to insist on HTTPS could not come back when the certificate is gone
+  const staysHttps = config.publicUrl.startsWith('https:') && !options.tls;
+  const setSecurityHeaders = securityHeaders(staysHttps);
   const app = Fastify({
     loggerInstance: log,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    ...transportOf(options.tls),
     trustProxy: config.trustedProxies.length > 0 ? config.trustedProxies : false,
     genReqId: uuidV7,
     // one line per request would say more than the metrics only when something is wrong
@@ -44,15 +59,20 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     clientErrorHandler: answerUnreadable,
     frameworkErrors: (error, request, reply) => {
       setSecurityHeaders(request, reply); // no hook runs for a URL that cannot be read
-      sendProblem(error, request, reply);
+      sendFault(error, request, reply);
     },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 
+  if (options.tls) {
+    const closePlain = sendPlainHttpOn(app.server, config.publicUrl);
+    app.addHook('preClose', async () => closePlain());
+  }
+  closeUnusedConnections(app, options.tls !== undefined);
   setValidators(app);
   app.removeContentTypeParser('text/plain');
   acceptEmptyJson(app);
   app.setErrorHandler(sendProblem);
-  app.setNotFoundHandler((request, reply) => sendProblem(new Failure('not_found'), request, reply));
+  app.setNotFoundHandler((request, reply) => sendFault(new Failure('not_found'), request, reply));
   const table: RouteEntry[] = [];
   app.decorate('routeTable', table);
   app.addHook('onRoute', ({ method, url, config, schema }) => {
@@ -84,17 +104,47 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     staticCSP: DOCS_CSP,
     uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
   });
-  const deps: RouteDeps = { ...options, limits };
+  const deps: RouteDeps = { ...options, limits, ...openLive(app, options) };
   await app.register(async (scope) => {
     publicRoutes(scope as unknown as App, deps);
   });
-  for (const routes of [memberRoutes, merchantRoutes, adminRoutes, adminCatalogueRoutes]) {
+  const audiences = [memberRoutes, merchantRoutes, adminRoutes, adminCatalogueRoutes];
+  for (const routes of [...audiences, deviceRoutes, adminDeviceRoutes, liveRoutes, siteRoutes]) {
     await app.register(async (scope) => routes(scope as unknown as App, deps), {
       prefix: '/api/v1',
     });
   }
+  const { webFolder } = options;
+  if (webFolder) await webPages(app, webFolder, config.corsOrigins);
   await app.ready();
   return app;
+}
+
+/** What streams need: closed before the server waits for its connections, and before its database. */
+function openLive(app: App, { config, db, log, metrics }: ServerOptions) {
+  const url = config.databaseDirectUrl ?? config.databaseUrl;
+  const onError = (error: unknown) =>
+    log.warn({ err: error }, 'events cannot be followed just now');
+  const feed = openFeed(db, {
+    onError,
+    listen: url
+      ? (onNotify) => listen({ url, channel: EVENTS_CHANNEL, onNotify, onError })
+      : undefined,
+  });
+  const streams = openStreams((open) => metrics.streams.set(open));
+  const guard = openGuard(db, log);
+  app.addHook('preClose', async () => {
+    streams.close();
+    guard.close();
+  });
+  app.addHook('onClose', () => feed.close());
+  return { feed, streams, guard };
+}
+
+/** HTTP, or HTTPS with a certificate of our own; the same patience with slow senders. */
+function transportOf(tls: OwnTls | undefined): object {
+  const patience = { headersTimeout: HEADERS_TIMEOUT_MS };
+  return tls ? { https: { ...patience, key: tls.key, cert: tls.cert } } : { http: patience };
 }
 
 /** Bodies are taken as they are; what comes as text in a URL or header is read as its type. */
@@ -209,6 +259,7 @@ function openApi(version: string) {
             description: 'with the claim role: admin',
           },
           merchantKey: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'lmk_…' },
+          device: { type: 'http' as const, scheme: 'bearer', bearerFormat: 'lmd_…' },
           merchantBasic: {
             type: 'http' as const,
             scheme: 'basic',

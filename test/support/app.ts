@@ -6,7 +6,7 @@ import { changedBy, systemCaller } from '../../src/core/actor.ts';
 import { unwrap } from '../../src/core/answer.ts';
 import { createLog } from '../../src/core/log.ts';
 import { type Database, openDatabase } from '../../src/db/pool.ts';
-import type { App } from '../../src/http/app.ts';
+import type { App, ServerOptions } from '../../src/http/app.ts';
 import { createMetrics } from '../../src/http/metrics.ts';
 import { buildServer } from '../../src/http/server.ts';
 import { claim } from '../../src/idempotency/claim.ts';
@@ -55,20 +55,26 @@ const UNLIMITED = {
 let serial = 0;
 
 /**
- * The real server on a database of its own, spoken to without a port. When the test ends all
+ * The real server on a database of its own, or on the one of `changes` (of another such server),
+ * spoken to without a port. When the test ends all
  * invariants are checked, and the server and the database are closed.
  */
-export async function testApp(t: TestContext, changes: Partial<Config> = {}): Promise<TestApp> {
+export async function testApp(
+  t: TestContext,
+  changes: Partial<Config> = {},
+  more: Partial<ServerOptions> = {},
+): Promise<TestApp> {
   // before the database's own hook, which would drop it first
   let finish = async () => {};
   t.after(() => finish());
-  const { url } = await freshDatabase(t);
+  const url = changes.databaseUrl ?? (await freshDatabase(t)).url;
   const base = readConfig({ DATABASE_URL: url, JWT_SECRET, LOG_LEVEL: 'silent' });
   const config = { ...base, rateLimits: UNLIMITED, ...changes, databaseUrl: url };
   const log = createLog('silent');
   const db = openDatabase({ url, max: 12, poolTimeoutMs: 30_000, onError: () => undefined });
   const metrics = createMetrics(db);
-  const app = await buildServer({ config, db, log, metrics, version: 'test', demo: false });
+  const options = { config, db, log, metrics, version: 'test', demo: false };
+  const app = await buildServer({ ...options, ...more });
   finish = async () => {
     try {
       const violations = await checkInvariants(db, {});

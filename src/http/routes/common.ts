@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
 import { Problem } from '../../contract/common.ts';
+import type { Scope } from '../../contract/device.ts';
 import type { Audience } from '../auth.ts';
 import type { LimitName } from '../limits.ts';
 
@@ -40,4 +41,13 @@ export function routeOf(audience: Audience, limit: LimitName) {
       response: { ...answers, ...PROBLEMS } as A,
     },
   });
+}
+
+/** Opens a merchant's route to its devices that have this scope. */
+export function toDevices<R extends { config: object; schema: object }>(scope: Scope, route: R): R {
+  return {
+    ...route,
+    config: { ...route.config, device: scope },
+    schema: { ...route.schema, security: [...SECURITY.merchant, { device: [] }] },
+  };
 }

@@ -19,7 +19,7 @@ import { validate } from '../../redemptions/validate.ts';
 import type { App, RouteDeps } from '../app.ts';
 import { callerKey } from '../auth.ts';
 import { claimOf, conclude } from '../conclude.ts';
-import { routeOf } from './common.ts';
+import { routeOf, toDevices } from './common.ts';
 
 const route = routeOf('merchant', 'read');
 const RedemptionId = Closed({ redemption_id: Uuid });
@@ -32,19 +32,27 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
 }
 
 function counterRoutes(app: App, deps: RouteDeps): void {
-  const { db, limits } = deps;
+  const { db, limits, config } = deps;
 
   app.post(
     '/merchant/validate',
-    route(
-      'What is this code, and may I hand over?',
-      { body: ValidateInput },
-      { 200: Validated },
-      'validate',
+    toDevices(
+      'scan',
+      route(
+        'What is this code, and may I hand over?',
+        { body: ValidateInput },
+        { 200: Validated },
+        'validate',
+      ),
     ),
     async (request) => {
       const scanned = request.body.code;
-      const row = { ...request.merchant, scanned, changed_by: changedBy(request.caller) };
+      const row = {
+        ...request.merchant,
+        scanned,
+        public_url: config.publicUrl,
+        changed_by: changedBy(request.caller),
+      };
       const [answer] = await validate(db, [row]);
       const about = parseScan(scanned) ? {} : 'not audited';
       return conclude(deps, request, 'validate', answer, about).catch(async (failure) => {
@@ -59,11 +67,14 @@ function counterRoutes(app: App, deps: RouteDeps): void {
 
   app.post(
     '/merchant/redemptions/:redemption_id/confirm',
-    route(
-      'Confirm: handed over',
-      { headers: IdempotencyHeaders, params: RedemptionId },
-      { 200: Confirmed },
-      'confirm',
+    toDevices(
+      'scan',
+      route(
+        'Confirm: handed over',
+        { headers: IdempotencyHeaders, params: RedemptionId },
+        { 200: Confirmed },
+        'confirm',
+      ),
     ),
     async (request) => {
       const { redemption_id } = request.params;
@@ -83,11 +94,14 @@ function reversalRoutes(app: App, deps: RouteDeps): void {
   const { db } = deps;
   app.post(
     '/merchant/redemptions/:redemption_id/reverse',
-    route(
-      'Take a confirmation back, with a reason',
-      { headers: IdempotencyHeaders, params: RedemptionId, body: ReverseInput },
-      { 200: Reversed },
-      'confirm',
+    toDevices(
+      'reverse',
+      route(
+        'Take a confirmation back, with a reason',
+        { headers: IdempotencyHeaders, params: RedemptionId, body: ReverseInput },
+        { 200: Reversed },
+        'confirm',
+      ),
     ),
     async (request) => {
       const { redemption_id } = request.params;

@@ -1,0 +1,27 @@
+import { useEffect } from 'react';
+
+/**
+ * Keeps the screen on while `isActive`. The browser lets go whenever the page is hidden, so it is
+ * asked again each time the page comes back; where it refuses (low battery), nothing is lost.
+ */
+export function useWakeLock(isActive: boolean): void {
+  useEffect(() => {
+    if (!isActive || !('wakeLock' in navigator)) return;
+    let lock: WakeLockSentinel | undefined;
+    let isOver = false;
+    const ask = async () => {
+      if (document.visibilityState !== 'visible' || (lock && !lock.released)) return;
+      const granted = await navigator.wakeLock.request('screen').catch(() => undefined);
+      if (isOver) await granted?.release();
+      else lock = granted;
+    };
+    const askAgain = () => void ask();
+    askAgain();
+    document.addEventListener('visibilitychange', askAgain);
+    return () => {
+      isOver = true;
+      document.removeEventListener('visibilitychange', askAgain);
+      void lock?.release();
+    };
+  }, [isActive]);
+}
