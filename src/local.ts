@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { type Cluster, findCluster, startCluster } from './db/embedded/cluster.ts';
@@ -24,6 +24,7 @@ export function localSecret(directory: string, name: string): string {
 export function writeLocal(directory: string, name: string, text: string, flag = 'w'): void {
   const path = join(directory, name);
   writeFileSync(path, `${text}\n`, { mode: 0o600, flag });
+  chmodSync(path, 0o600); // the mode above is only for a file that was not there
   if (process.getuid?.() === 0) {
     const { uid, gid } = statSync(directory);
     chownSync(path, uid, gid);

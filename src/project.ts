@@ -10,7 +10,7 @@ export const PROJECT_ROOT = (() => {
 })();
 
 /** Where the web apps are built to. */
-export const WEB_FOLDER = join(PROJECT_ROOT, 'dist/web');
+export const WEB_FOLDER = join(PROJECT_ROOT, 'dist/pages');
 
 /** The version in package.json. */
 export const VERSION: string = JSON.parse(

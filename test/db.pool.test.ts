@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type Database, openDatabase } from '../src/db/pool.ts';
 import { isConnectionLost } from '../src/db/sqlstate.ts';
@@ -35,6 +37,37 @@ test('a warning at the commit is in doubt, one before it is not', async (t) => {
       code: 'overloaded',
     });
   }
+});
+
+test('a connection that is cut off without a word is given up, and replaced', async (t) => {
+  const { url } = await freshDatabase(t);
+  const server = new URL(url);
+  const ways = new Set<Socket>();
+  let isCut = false;
+  const way = createServer((socket) => {
+    const there = connect(Number(server.port), server.hostname);
+    for (const end of [socket, there]) ways.add(end.on('error', () => undefined));
+    socket.on('data', (bytes) => isCut || there.write(bytes));
+    there.on('data', (bytes) => isCut || socket.write(bytes));
+  });
+  await once(way.listen(0, '127.0.0.1'), 'listening');
+  const through = new URL(url);
+  through.hostname = '127.0.0.1';
+  through.port = String((way.address() as AddressInfo).port);
+  const db = openDatabase({
+    ...{ url: through.href, max: 1, poolTimeoutMs: 5000, answerTimeoutMs: 300 },
+    onError: () => undefined,
+  });
+  t.after(async () => {
+    await db.close();
+    for (const socket of ways) socket.destroy();
+    way.close();
+  });
+  assert.deepEqual(await db.query(sql('SELECT 1 AS one')), [{ one: 1 }]);
+  isCut = true;
+  await assert.rejects(db.query(sql('SELECT 1')), { code: 'overloaded' });
+  isCut = false;
+  assert.deepEqual(await db.query(sql('SELECT 2 AS two')), [{ two: 2 }]);
 });
 
 test('times are right whatever DateStyle and zone the database has', async (t) => {

@@ -288,6 +288,25 @@ test('what was let in before it ended is refused by the statement that decides',
   assert.equal((await test.call('POST', confirm, { token: body.device_token })).status, 200);
 });
 
+test('two phones that send the same key: one hands over', async (t) => {
+  const test = await testApp(t);
+  const till = await makeTill(test, 'reverse');
+  const code = await makeCode(test, till.merchant_id);
+  const other = await makeDevice(test, till.api_key, till.branch.branch_id);
+  const path = `/merchant/redemptions/${code.redemption_id}/confirm`;
+  const headers = { 'idempotency-key': `confirm-${code.redemption_id}` };
+  const confirm = (token: string) => test.call('POST', path, { token, headers });
+  const answers = await Promise.all(
+    [till.device, other].map((phone) => confirm(phone.device_token)),
+  );
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409]);
+  const again = await Promise.all([till.device, other].map((phone) => confirm(phone.device_token)));
+  assert.deepEqual(
+    again.map(({ status }) => status),
+    answers.map(({ status }) => status),
+  );
+});
+
 test('a rolled device keeps its id, name and scopes; the old token ends', async (t) => {
   const test = await testApp(t);
   const { api_key, device } = await makeTill(test, 'reverse');

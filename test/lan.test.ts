@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
@@ -69,6 +77,12 @@ test('the certificate is for its names, short-lived, and only for its owner to r
   assert.equal(statSync(directory).mode & 0o777, 0o700);
   assert.equal(readdirSync(directory).length, 4);
   for (const name of readdirSync(directory)) {
+    assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name);
+  }
+  for (const name of readdirSync(directory)) chmodSync(join(directory, name), 0o644);
+  writeFileSync(join(directory, 'lan.crt'), 'damaged');
+  assert.equal((await localTls(directory, NAMES)).ca, ca);
+  for (const name of ['lan-ca.key', 'lan.key', 'lan.crt']) {
     assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name);
   }
 });
@@ -160,13 +174,13 @@ test('HTTPS with it is trusted by whoever trusts the authority, and never for go
   assert.equal(sent.headers.location, `${publicUrl}/r/x?lang=en`);
   assert.equal(sent.headers['cache-control'], 'no-store');
 
-  // neither silence nor nonsense keeps it from closing
-  const silent = connect(port, '127.0.0.1');
-  const nonsense = connect(port, '127.0.0.1');
-  await Promise.all([once(silent, 'connect'), once(nonsense, 'connect')]);
-  silent.on('error', () => undefined);
-  nonsense.on('error', () => undefined);
-  nonsense.write(Buffer.from([22, 0, 0, 0, 0, 1, 2, 3]));
+  // neither silence nor nonsense keeps it from closing, nor what is begun and goes no further
+  const beginnings = ['', Buffer.from([22, 0, 0, 0, 0, 1, 2, 3]), Buffer.from([22, 3, 1]), 'GET /'];
+  for (const bytes of beginnings) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(bytes);
+  }
   assert.equal((await ask(port, '/healthz', { ca: tls.ca })).status, 200);
   const began = Date.now();
   await app.close();
@@ -303,6 +317,7 @@ test('what cannot be is refused before anything is started', (t) => {
   const foreign = run(['--lan', '203.0.113.77']);
   assert.equal(foreign.status, 64, foreign.stderr);
   assert.match(foreign.stderr, /203\.0\.113\.77 is not an address of this machine.*127\.0\.0\.1/);
+  assert.equal(run(['--lan', '']).status, 64, 'a variable that is not set');
   assert.equal(run(['--lan', '127.0.0.1', '--roles', 'worker']).status, 64);
   assert.equal(run(['--lan', '127.0.0.1'], { PUBLIC_URL: 'http://a.example' }).status, 78);
   assert.equal(run(['--lan', '127.0.0.1'], { PORT: '0' }).status, 78);

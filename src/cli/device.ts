@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Branch, Pairing } from '../contract/device.ts';
 import type { Merchant } from '../contract/merchant.ts';
 import { systemCaller } from '../core/actor.ts';
+import { Failure } from '../core/failure.ts';
 import { qrTerminal } from '../core/qr.ts';
 import type { Database } from '../db/pool.ts';
 import { FIRST_BRANCH, listBranches, openBranch } from '../devices/branches.ts';
@@ -56,7 +57,10 @@ export function deviceCommand(program: Command): void {
     .action((device_id: string, options: { merchant: string }) =>
       withDatabase(async ({ db }) => {
         const { merchant_id } = await merchantNamed(db, options.merchant);
-        await revokeDevice(db, caller(), { merchant_id, device_id });
+        await revokeDevice(db, caller(), { merchant_id, device_id }).catch((error: Error) => {
+          const isAbsent = error instanceof Failure && error.code === 'not_found';
+          throw isAbsent ? new UsageFault(`${options.merchant} has no device ${device_id}`) : error;
+        });
         console.log(`revoked  ${device_id}`);
       }),
     );
@@ -72,7 +76,7 @@ async function pair({ db, config }: Session, options: PairOptions): Promise<void
     }
   }
   const merchant = await merchantNamed(db, options.merchant);
-  const { branch_id } = await branchNamed(
+  const { branch_id, isNew } = await branchNamed(
     db,
     merchant,
     options.branch?.trim(),
@@ -90,15 +94,16 @@ async function pair({ db, config }: Session, options: PairOptions): Promise<void
     config.publicUrl,
   );
   const { qr_svg, ...shown } = pairing;
-  console.log(options.json ? JSON.stringify(shown) : inWords(pairing));
+  console.log(options.json ? JSON.stringify(shown) : inWords(pairing, isNew));
 }
 
-function inWords(pairing: Pairing): string {
+function inWords(pairing: Pairing, isNewBranch: boolean): string {
   // elsewhere than in a terminal a QR of blocks and colours is noise
   const qr = process.stdout.isTTY ? [...qrTerminal(pairing.pairing_url), ''] : [];
   return [
     ...qr,
-    `merchant  ${pairing.merchant_name}, ${pairing.branch_name}`,
+    `merchant  ${pairing.merchant_name}`,
+    `branch    ${pairing.branch_name}${isNewBranch ? '  (new: it was made now)' : ''}`,
     `open      ${pairing.pairing_url}`,
     `until     ${pairing.expires_at}  (one phone, once)`,
   ].join('\n');
@@ -116,14 +121,16 @@ async function branchNamed(
   { merchant_id }: Merchant,
   name: string | undefined,
   time_zone: string,
-): Promise<Pick<Branch, 'branch_id'>> {
+): Promise<Pick<Branch, 'branch_id'> & { isNew: boolean }> {
   const { data } = await listBranches(db, merchant_id, { is_active: true, limit: LIST_MAX });
   const [first, ...others] = data;
-  if (name === undefined && first && others.length === 0) return first;
+  if (name === undefined && first && others.length === 0) return { ...first, isNew: false };
   if (name === undefined && first) {
     const names = data.map((branch) => branch.branch_name).join(', ');
     throw new UsageFault(`--branch is needed: this merchant has ${names}`);
   }
-  const branch = { branch_name: name ?? FIRST_BRANCH, time_zone };
-  return openBranch(db, caller(), merchant_id, branch);
+  const branch_name = name ?? FIRST_BRANCH;
+  const isNew = !data.some((branch) => branch.branch_name === branch_name);
+  const branch = await openBranch(db, caller(), merchant_id, { branch_name, time_zone });
+  return { ...branch, isNew };
 }

@@ -38,7 +38,7 @@ function explain(fault: Fault): { text: string; exit: number } {
   if (code === 'EADDRINUSE') {
     return { text: `${message}; set PORT to a free one`, exit: EXIT.configuration };
   }
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+  if (['EACCES', 'EROFS', 'ENOTDIR', 'EADDRNOTAVAIL'].includes(code)) {
     return { text: message, exit: EXIT.configuration };
   }
   const unreachable = (why: string) => ({

@@ -53,7 +53,9 @@ function ownAddress(wanted: string): string {
   const all = lanAddresses();
   if (all.some(({ address }) => address === wanted)) return wanted;
   const listed = all.map(({ address, card }) => `${address} (${card})`).join(', ');
-  throw new UsageFault(`--lan ${wanted} is not an address of this machine; it has: ${listed}`);
+  throw new UsageFault(
+    `--lan ${wanted || "''"} is not an address of this machine; it has: ${listed}`,
+  );
 }
 
 /** What is printed for whoever stands there with a phone. `columns` is the terminal's width. */

@@ -22,11 +22,11 @@ export function startCommand(program: Command): void {
     .option('--lan [address]', 'try it on phones in this network, over HTTPS (docs/phones.md)')
     .action(async ({ roles, lan }: StartOptions) => {
       const wanted = rolesOf(roles);
-      if (lan && !wanted.some((role) => role !== 'worker')) {
+      if (lan !== undefined && !wanted.some((role) => role !== 'worker')) {
         throw new UsageFault('--lan needs the role api or web: a worker alone serves nobody');
       }
       const given = readConfig();
-      const { config, tls } = lan ? await openToLan(given, lan) : { config: given };
+      const { config, tls } = lan === undefined ? { config: given } : await openToLan(given, lan);
       // asked before anything is opened, so that a signal during the start is not lost
       const asked = untilAsked();
       const running = await serve(config, wanted, tls);

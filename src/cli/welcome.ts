@@ -32,7 +32,7 @@ export function welcome(config: Config, running: Running, options: WelcomeOption
   if (!running.demo) return lines.join('\n');
   const data = relative(process.cwd(), config.dataDirectory);
   const trust = options.ownTls ? [`export CURL_CA_BUNDLE="${data}/${CA_FILE}"`, ''] : [];
-  const pairing = options.pages ? pairingHint(base, options.ownTls) : [];
+  const pairing = options.pages ? pairingHint(base) : [];
   return [...lines, ...pairing, ...walk(base, data, trust)].join('\n');
 }
 
@@ -42,8 +42,8 @@ const apps = (base: string, { demo }: Running) => [
 ];
 
 /** The command reads its own environment: where phones reach this server must be said again. */
-function pairingHint(base: string, isElsewhere: boolean): string[] {
-  const where = isElsewhere ? `PUBLIC_URL=${base} ` : '';
+function pairingHint(base: string): string[] {
+  const where = base === 'http://localhost:8000' ? '' : `PUBLIC_URL=${base} `;
   return [
     '  Pair a phone as a scanner of Café Test (a QR that is good once):',
     `  ${where}npx lumis device pair --merchant 'Café Test'`,

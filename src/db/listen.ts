@@ -55,8 +55,9 @@ export function listen({ url, channel, onNotify, onError }: ListenOptions): List
     client = attempt;
     attempt.on('error', (error) => closed || onError(error));
     attempt.on('notification', onNotify);
-    // comes after every loss, also that of a connection which never stood
-    attempt.on('end', retry);
+    // comes after every loss, also that of a connection which never stood; of one that was given up
+    // it may come when another one stands already
+    attempt.on('end', () => client === attempt && retry());
     try {
       await attempt.connect();
       await attempt.query(`LISTEN ${pg.escapeIdentifier(channel)}`);

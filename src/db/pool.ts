@@ -27,6 +27,8 @@ export interface DatabaseOptions {
   max: number;
   /** how long a request waits for a connection */
   poolTimeoutMs: number;
+  /** how long one statement by itself waits for its answer; then its connection counts as lost */
+  answerTimeoutMs?: number;
   onError: (error: Error) => void;
 }
 
@@ -34,6 +36,11 @@ export interface DatabaseOptions {
 export const LOCK_TIMEOUT_MS = 2000;
 /** A statement that runs longer than this is ended by the server. */
 const STATEMENT_TIMEOUT_MS = 15_000;
+/**
+ * A server that can be heard has ended the statement by then. One that is cut off says nothing, and
+ * TCP believes in it for a quarter of an hour: whoever reads for all streams would wait that long.
+ */
+const ANSWER_TIMEOUT_MS = 20_000;
 const RETRIES_MAX = 3;
 // For statements by themselves. A transaction sets its own again: behind a transaction pooler the
 // session may be another one by then.
@@ -47,6 +54,7 @@ const OID = { int8: 20, numeric: 1700, timestamptz: 1184 } as const;
 
 /** Connects lazily; the first statement opens the first connection. */
 export function openDatabase(options: DatabaseOptions): Database {
+  const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.max,
@@ -66,8 +74,9 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   return {
     async query(statement) {
+      const asked = { ...statement, query_timeout: answerTimeoutMs };
       try {
-        return (await pool.query(statement)).rows;
+        return (await pool.query(asked)).rows;
       } catch (error) {
         throw toFailure(error);
       }

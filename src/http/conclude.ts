@@ -9,7 +9,8 @@ import type { RouteDeps } from './app.ts';
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /**
- * The claim of a request that moves something: its Idempotency-Key, scoped to the caller.
+ * The claim of a request that moves something: its Idempotency-Key, scoped to the caller, and of a
+ * merchant's phones to each: two tills that send the same key must not both be told to hand over.
  * `input` is all that decides the effect. Throws `idempotency_key_missing`, `invalid_request`.
  */
 export function claimOf(request: FastifyRequest, operation: string, input: object): Claim {
@@ -19,7 +20,9 @@ export function claimOf(request: FastifyRequest, operation: string, input: objec
     const fields = [{ field: 'headers.idempotency-key', detail: 'idempotency_key' }];
     throw new Failure('invalid_request', { fields });
   }
-  return claim(request.caller.actor, key, operation, input);
+  const { actor } = request.caller;
+  const id = request.device ? `${actor.id}:${request.device.device_id}` : actor.id;
+  return claim({ ...actor, id }, key, operation, input);
 }
 
 /**

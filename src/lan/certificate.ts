@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -66,7 +66,10 @@ async function kept(
     const isWhole = parsed.checkPrivateKey(createPrivateKey(key));
     const isCurrent =
       Date.parse(parsed.validFrom) <= now.getTime() && Date.parse(parsed.validTo) >= lastsUntil;
-    if (isWhole && isCurrent && fits(parsed)) return { key, cert };
+    if (isWhole && isCurrent && fits(parsed)) {
+      chmodSync(join(directory, files.key), 0o600); // brought here from a backup, say
+      return { key, cert };
+    }
   } catch {
     // not made yet, or a write that was interrupted
   }

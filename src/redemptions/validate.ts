@@ -20,8 +20,7 @@ export interface Validate extends MerchantCredential {
  *
  * Refusals: unknown_code (absent, another merchant's and malformed alike; the last costs no query),
  * already_redeemed (with time and branch of first use, for the owner), expired (with the time),
- * cancelled, reversed;
- * unauthorized when the key no longer holds.
+ * cancelled, reversed; unauthorized when the key or the device no longer holds.
  */
 export async function validate(
   db: Database,

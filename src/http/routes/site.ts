@@ -2,7 +2,7 @@ import { Pairing } from '../../contract/device.ts';
 import { DemoMembers, DemoSignIn, DemoToken, SiteConfig } from '../../contract/live.ts';
 import { systemCaller } from '../../core/actor.ts';
 import { Failure } from '../../core/failure.ts';
-import { createBranch, listBranches } from '../../devices/branches.ts';
+import { FIRST_BRANCH, listBranches, openBranch } from '../../devices/branches.ts';
 import { createPairing } from '../../devices/pairings.ts';
 import { membersById } from '../../members/members.ts';
 import type { App, DemoSite, RouteDeps } from '../app.ts';
@@ -12,7 +12,7 @@ import { routeOf } from './common.ts';
 const route = routeOf('public', 'landing');
 const CACHED_SECONDS = 60;
 const SIGNED_IN_SECONDS = 12 * 3600;
-/** For what costs next to nothing, or is there on one's own machine alone. */
+/** For what costs next to nothing. */
 const UNLIMITED = { audience: 'public' as const };
 
 /** What web apps ask before anybody has signed in; and, for a first look, how to sign in at once. */
@@ -37,7 +37,7 @@ export function siteRoutes(app: App, deps: RouteDeps): void {
 function demoRoutes(app: App, { db, config }: RouteDeps, demo: DemoSite): void {
   app.get(
     '/demo/members',
-    { ...route('Whom one can sign in as', {}, { 200: DemoMembers }), config: UNLIMITED },
+    route('Whom one can sign in as', {}, { 200: DemoMembers }),
     async () => ({ data: await membersById(db, demo.userIds) }),
   );
 
@@ -49,10 +49,7 @@ function demoRoutes(app: App, { db, config }: RouteDeps, demo: DemoSite): void {
     });
     app.post(
       '/demo/sign-in',
-      {
-        ...route('Sign in as a demo member', { body: DemoSignIn }, { 200: DemoToken }),
-        config: UNLIMITED,
-      },
+      route('Sign in as a demo member', { body: DemoSignIn }, { 200: DemoToken }),
       async (request, reply) => {
         const { user_id } = request.body;
         if (!demo.userIds.includes(user_id)) throw new Failure('not_found');
@@ -69,8 +66,8 @@ function demoRoutes(app: App, { db, config }: RouteDeps, demo: DemoSite): void {
       const caller = systemCaller('demo');
       const { merchantId } = demo;
       const { data } = await listBranches(db, merchantId, { is_active: true, limit: 1 });
-      const place = { branch_name: 'Principal', time_zone: config.businessTimeZone };
-      const branch = data[0] ?? (await createBranch(db, caller, merchantId, place));
+      const place = { branch_name: FIRST_BRANCH, time_zone: config.businessTimeZone };
+      const branch = data[0] ?? (await openBranch(db, caller, merchantId, place));
       const input = { branch_id: branch.branch_id };
       const pairing = await createPairing(db, caller, merchantId, input, config.publicUrl);
       return reply.code(201).header('cache-control', 'no-store').send(pairing);
