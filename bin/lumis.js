@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const entry = join(root, 'dist/src/cli/main.js');
-const webStamp = join(root, 'dist/web/.built');
+const webStamp = join(root, 'dist/pages/.built');
 
 function newest(path) {
   if (!statSync(path).isDirectory()) return statSync(path).mtimeMs;

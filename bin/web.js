@@ -1,19 +1,19 @@
 #!/usr/bin/env node
 /**
- * Builds the web apps into dist/web/: `node bin/web.js [--sizes] [wallet] [scanner]`, both without
+ * Builds the web apps into dist/pages/: `node bin/web.js [--sizes] [wallet] [scanner]`, both without
  * a name. With `--sizes` it says what they weigh against what they may.
  * Each is built aside and then put in place whole, so that neither an interruption nor a second
- * build at the same time leaves half an app. The last thing written is dist/web/.built.
+ * build at the same time leaves half an app. The last thing written is dist/pages/.built.
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of each app below web/, and below dist/web/, where it is named as it is served. */
+/** The folder of each app below web/, and below dist/pages/, where it is named as it is served. */
 const FOLDERS = { wallet: 'wallet', scanner: 'scan' };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const output = join(root, 'dist/web');
+const output = join(root, 'dist/pages');
 const named = process.argv.slice(2).filter((argument) => argument !== '--sizes');
 const showsSizes = process.argv.includes('--sizes');
 

@@ -23,8 +23,8 @@ function bareImports(): Plugin {
 }
 
 /**
- * One app at a time: `vite build --mode wallet` or `--mode scanner`, into dist/web/wallet/ and
- * dist/web/scan/. The code is written against React's API and runs on Preact, a quarter its size.
+ * One app at a time: `vite build --mode wallet` or `--mode scanner`, into dist/pages/wallet/ and
+ * dist/pages/scan/. The code is written against React's API and runs on Preact, a quarter its size.
  */
 export default defineConfig(({ mode }) => {
   const app = APPS.find(({ folder }) => folder === mode);
@@ -51,7 +51,7 @@ export default defineConfig(({ mode }) => {
     plugins: [bareImports(), shell(app), finish(app)],
     worker: { format: 'es' },
     build: {
-      outDir: path(`../dist/web${app.base}`),
+      outDir: path(`../dist/pages${app.base}`),
       emptyOutDir: true,
       target: 'es2022',
       // data: addresses would need a hole in the pages' policy, and cannot be cached apart

@@ -5,7 +5,7 @@ const KIB = 1024;
 export interface AppDefinition {
   /** its folder below web/, which is also the mode Vite is called with */
   folder: 'wallet' | 'scanner';
-  /** where it is served; its folder below dist/web/ has the same name */
+  /** where it is served; its folder below dist/pages/ has the same name */
   base: '/wallet/' | '/scan/';
   manifest: { name: string; short_name: string; description: string };
   /** bytes; script and style compressed with brotli, font and precache as they are */
