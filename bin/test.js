@@ -7,6 +7,7 @@
  */
 
 import { spawn } from 'node:child_process';
+import { setMaxListeners } from 'node:events';
 import { accessSync, constants, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -29,6 +30,8 @@ const MEMORY_BYTES_MIN = 2 * 1024 ** 3;
 const EXIT_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 const interrupt = new AbortController();
+// one for each file, which is no leak
+setMaxListeners(0, interrupt.signal);
 let interrupted;
 for (const [signal, code] of Object.entries(EXIT_BY_SIGNAL)) {
   process.on(signal, () => {
