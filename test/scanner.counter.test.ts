@@ -33,8 +33,8 @@ interface Phone {
 const MEMBER = 1;
 const HANG_MS = 1500;
 
-async function shop(t: TestContext): Promise<Shop> {
-  const api = await testApp(t);
+async function shop(t: TestContext, changes?: Parameters<typeof testApp>[1]): Promise<Shop> {
+  const api = await testApp(t, changes);
   await api.app.listen({ host: '127.0.0.1', port: 0 });
   const proxy = await proxyTo(t, (api.app.server.address() as AddressInfo).port);
   const { merchant_id, api_key } = await api.merchant();
@@ -269,4 +269,33 @@ test('a phone whose access was taken stops at once', async (t) => {
   for (let i = 0; i < 500 && !counter.state().is_access_lost; i += 1) await sleep(10);
   assert.ok(counter.state().is_access_lost);
   assert.equal(counter.state().verdict, undefined);
+});
+
+test('a confirmation that the server had no time for was not made, and never goes out alone', async (t) => {
+  const free = {
+    redeem: 0,
+    read: 0,
+    validate: 0,
+    misses: 0,
+    authFailures: 0,
+    landing: 0,
+    admin: 0,
+  };
+  const here = await shop(t, { rateLimits: { ...free, confirm: 1 } });
+  const { redemption_code, redemption_id } = await here.redeem();
+  const { counter, scan, verdict, kept } = here.phone();
+  scan(redemption_code);
+  await verdict('valid');
+  // another phone of the merchant uses up what one may ask for in two seconds
+  const other = { token: here.api_key, body: {} };
+  const path = `/merchant/redemptions/${crypto.randomUUID()}/confirm`;
+  await Promise.all([1, 2].map(() => here.api.call('POST', path, other)));
+  counter.confirm();
+  assert.ok((await verdict('valid')).wait_until, 'it says how long to wait');
+  counter.close();
+  assert.deepEqual(counter.state().pendings, []);
+  const later = here.phone(kept);
+  later.counter.resume();
+  assert.equal(later.counter.state().verdict, undefined);
+  assert.equal(await confirmations(here, redemption_id), 0);
 });

@@ -1,8 +1,11 @@
 /** What the web apps share and needs no browser: how things read, and what is kept. */
 
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import fc from 'fast-check';
+import { PROJECT_ROOT } from '../src/project.ts';
 import * as format from '../web/shared/format.ts';
 import { detectLocale, pickLocale } from '../web/shared/locale.ts';
 import { openStore } from '../web/shared/store.ts';
@@ -170,4 +173,24 @@ test('a store works where the browser has none, or throws when it is looked at',
     store.clear();
     assert.equal(store.read('a'), undefined);
   }
+});
+
+test('what stands in index.html before any script is what the app says then', () => {
+  for (const [app, words] of Object.entries({ wallet: 'wallet/words', scanner: 'scanner' })) {
+    const folder = join(PROJECT_ROOT, 'web', words);
+    const said = readdirSync(folder)
+      .filter((file) => /^words|\.e[ns]\.ts$/.test(file))
+      .map((file) => readFileSync(join(folder, file), 'utf8'))
+      .join();
+    const page = readFileSync(join(PROJECT_ROOT, 'web', app, 'index.html'), 'utf8');
+    const texts = [...page.matchAll(/<span class="only-e[sn]">([^<]+)</g)].map(([, text]) => text);
+    assert.ok(texts.length >= 4, app);
+    for (const text of texts) assert.ok(said.includes(`'${text}'`), `${app}: ${text}`);
+  }
+});
+
+test('a sentence has one full stop, whatever it ends with', () => {
+  const at = format.time('2026-11-22T21:48:00Z', 'es', PANAMA);
+  assert.equal(plain(format.sentence(`Se canjeó a las ${at}`)), 'Se canjeó a las 4:48 p. m.');
+  assert.equal(format.sentence('Se canjeó en Centro'), 'Se canjeó en Centro.');
 });

@@ -24,7 +24,7 @@ const es: Words = {
     already_redeemed: 'Ya canjeado',
     expired: 'Código vencido',
     cancelled: 'Canje cancelado',
-    reversed: 'Canje revertido',
+    reversed: 'Canje anulado',
     unknown_code: 'Código desconocido',
     wrong_branch: 'Otra sucursal',
     not_pending: 'El canje no está pendiente',
@@ -52,7 +52,7 @@ const es: Words = {
     already_redeemed: 'Este código ya se usó.',
     expired: 'Este código venció.',
     cancelled: 'Este canje se canceló.',
-    reversed: 'Este canje se revirtió.',
+    reversed: 'Este canje se anuló.',
     unknown_code: 'No conocemos este código. Revísalo y vuelve a intentarlo.',
     wrong_branch: 'Este código vale en otra sucursal.',
     not_pending: 'El canje ya no está pendiente.',
@@ -95,7 +95,7 @@ const es: Words = {
     request: 'no se puede leer',
     number: 'no es un número que se pueda guardar',
     value: 'tiene un valor que no se puede guardar',
-    pending: 'el canje está pendiente; cancélalo en vez de revertirlo',
+    pending: 'el canje está pendiente; cancélalo en vez de anularlo',
   },
 };
 

@@ -111,14 +111,14 @@ test('used elsewhere, expired, cancelled, reversed: no, and why', async () => {
     token: await stage.member(MEMBER),
   });
   await typeCode(page, cancelled.redemption_code);
-  await untilVerdict(page, 'El cliente lo canceló');
+  await untilVerdict(page, 'Este canje se canceló');
   await next();
   await stage.call('POST', `/merchant/redemptions/${used.redemption_id}/reverse`, {
     token,
     body: { reason: 'Se enfrió' },
   });
   await typeCode(page, used.redemption_code);
-  await untilVerdict(page, 'Este canje se revirtió');
+  await untilVerdict(page, 'Este canje se anuló');
   await next();
 });
 
@@ -243,8 +243,8 @@ test('today: what was handed over, and taking one back', async () => {
     .click();
   await page.getByText(OFFER).first().click();
   await page.getByText('Detalle del canje').waitFor();
-  await page.getByRole('button', { name: 'Revertir canje' }).click();
+  await page.getByRole('button', { name: 'Anular canje' }).click();
   await page.getByLabel('Motivo').fill('Se equivocó de tamaño');
-  await page.getByRole('button', { name: 'Revertir canje' }).last().click();
-  await page.getByText('Revertido').first().waitFor();
+  await page.getByRole('button', { name: 'Anular canje' }).last().click();
+  await page.getByText('Anulado').first().waitFor();
 });

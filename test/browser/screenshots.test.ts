@@ -3,14 +3,15 @@
  * is redeemed, scanned and confirmed by the pages themselves.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { PROJECT_ROOT } from '../../src/project.ts';
 import type { Camera } from './support/camera.ts';
 import { type Chromium, openChromium } from './support/chromium.ts';
-import { poster } from './support/poster.ts';
+import { poster, sheet } from './support/poster.ts';
 import type { FaultProxy } from './support/proxy.ts';
 import { pair, startShift, untilVerdict, verdict } from './support/scanner.ts';
 import { smallPng } from './support/small-png.ts';
@@ -18,6 +19,8 @@ import { openStage, type Stage } from './support/stage.ts';
 
 const WANTED = Boolean(process.env.SCREENSHOTS);
 const FOLDER = join(PROJECT_ROOT, 'docs/images');
+/** The single pictures, of which those for the docs are put together. */
+const SINGLE = WANTED ? mkdtempSync(join(tmpdir(), 'lumis-pictures-')) : '';
 const MEMBER = 1;
 /** Whoever else is at the counter; the member's own screens stay as they are. */
 const OTHER = 2;
@@ -39,6 +42,21 @@ const WORDS = {
   },
 } as const;
 type Language = keyof typeof WORDS;
+
+const SHEET = {
+  es: [
+    'La billetera y la página de un QR',
+    'Lo mismo en oscuro',
+    'El lector: válido, entrega, no entregues',
+    'Cancelado, sin verificar, sin respuesta; en oscuro',
+  ],
+  en: [
+    'The wallet, and the page behind a QR',
+    'The same in the dark',
+    'The scanner: valid, hand over, do not hand over',
+    'Cancelled, not checked, no answer; in the dark',
+  ],
+} as const;
 
 interface Scene extends Chromium {
   stage: Stage;
@@ -178,15 +196,40 @@ async function unsure({ stage, language, camera, coffee }: Scene, cashier: Page)
   await leave(cashier, camera);
 }
 
-/** The picture at the top of the README. */
+/** The pictures of the README: the story on top, and a sheet of all screens. */
 async function cover({ language, phone }: Scene): Promise<void> {
-  const names = ['wallet-home', 'wallet-qr', 'scanner-valid', 'scanner-confirmed'];
+  const read = (name: string) => readFileSync(join(SINGLE, `${name}.png`));
+  const all = (look: string, ...names: string[]) =>
+    names.map((name) => read(`${name}-${language}-${look}`));
+  const story = all('light', 'wallet-home', 'wallet-qr', 'scanner-valid', 'scanner-confirmed');
+  const wallet = ['home', 'sheet', 'qr', 'confirmed', 'history'].map((name) => `wallet-${name}`);
+  const verdicts = ['ready', 'valid', 'confirmed', 'used', 'expired', 'unknown'];
+  const others = ['cancelled', 'offline', 'unsure'];
+  const scanner = (names: string[]) => names.map((name) => `scanner-${name}`);
+  const [light, dark, answers, more] = SHEET[language];
+  const rows = [
+    { title: light, phones: all('light', ...wallet, 'landing') },
+    { title: dark, phones: all('dark', ...wallet, 'landing') },
+    { title: answers, phones: all('light', ...scanner(verdicts)) },
+    {
+      title: more,
+      phones: [
+        ...all('light', ...scanner(others)),
+        ...all('dark', ...scanner(verdicts.slice(0, 3))),
+      ],
+    },
+  ];
+  const ending = language === 'en' ? '' : `.${language}`;
   const { page } = await phone({ viewport: { width: 1440, height: 810 } });
-  const pictures = names.map((name) => readFileSync(join(FOLDER, `${name}-${language}-light.png`)));
-  await page.setContent(poster(language, pictures));
-  await page.evaluate('document.fonts.ready');
-  const name = language === 'en' ? 'lumis.png' : 'lumis.es.png';
-  writeFileSync(join(FOLDER, name), smallPng(await page.screenshot()));
+  for (const [name, html] of [
+    ['lumis', poster(language, story)],
+    ['screens', sheet(language, rows)],
+  ] as const) {
+    await page.setContent(html);
+    await page.evaluate('document.fonts.ready');
+    const picture = await page.screenshot({ fullPage: true });
+    writeFileSync(join(FOLDER, `${name}${ending}.png`), smallPng(picture));
+  }
 }
 
 /** Takes a picture once the page has come to rest, and writes it small. */
@@ -194,7 +237,7 @@ function shooter(suffix: string) {
   return async (page: Page, name: string) => {
     await page.evaluate('document.fonts.ready');
     await page.waitForTimeout(500);
-    writeFileSync(join(FOLDER, `${name}-${suffix}.png`), smallPng(await page.screenshot()));
+    writeFileSync(join(SINGLE, `${name}-${suffix}.png`), smallPng(await page.screenshot()));
   };
 }
 

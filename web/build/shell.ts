@@ -14,7 +14,8 @@ const ICONS: Record<string, () => string | Buffer> = {
 
 /**
  * What every page needs in its head besides its own: the script that runs before the first paint,
- * the font's preload, icons, manifest and the colours of the browser's bars.
+ * the font's preload, icons, manifest and the colours of the browser's bars. In its body the comment
+ * `<!-- mark 64 -->` becomes the mark, so many pixels wide.
  */
 export function shell(app: AppDefinition): Plugin {
   return {
@@ -35,16 +36,23 @@ export function shell(app: AppDefinition): Plugin {
     },
     transformIndexHtml: {
       order: 'post',
-      handler(_, { bundle = {} }) {
+      handler(html, { bundle = {} }) {
         const fileOf = (pattern: RegExp) => {
           const found = Object.keys(bundle).find((name) => pattern.test(name));
           if (!found) throw new Error(`${app.folder}: no file like ${pattern} was built`);
           return app.base + found;
         };
-        return headOf(app, fileOf(/boot-[\w-]+\.js$/), fileOf(/\.woff2$/));
+        const tags = headOf(app, fileOf(/boot-[\w-]+\.js$/), fileOf(/\.woff2$/));
+        return { html: withMark(html), tags };
       },
     },
   };
+}
+
+function withMark(html: string): string {
+  return html.replace(/<!-- mark (\d+) -->/g, (_, size: string) =>
+    MARK_SVG.replace('<svg ', `<svg width="${size}" height="${size}" aria-hidden="true" `),
+  );
 }
 
 function headOf({ base }: AppDefinition, boot: string, font: string): HtmlTagDescriptor[] {

@@ -1,7 +1,8 @@
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect, useRef, useState } from 'react';
 import { Status } from '../shared/status.tsx';
-import { type Camera, type CameraState, type CameraView, createCamera } from './camera.ts';
+import { type Camera, createCamera } from './camera.ts';
+import type { CameraState, CameraView } from './camera-rig.ts';
 import { readHabits, writeHabits } from './session.ts';
 import { Sign, type SignName } from './sign.tsx';
 import { useWords } from './words.ts';
@@ -24,30 +25,13 @@ export interface CameraBoxProps {
 /** The picture with its frame, its buttons, and in place of it what is wrong with the camera. */
 export function CameraBox({ aim, isReading, onText, onFault, children }: CameraBoxProps) {
   const words = useWords();
-  const video = useRef<HTMLVideoElement>(null);
-  const camera = useRef<Camera>(undefined);
-  const latest = useRef({ isReading, onText, onFault });
-  latest.current = { isReading, onText, onFault };
-  const [view, setView] = useState<CameraView>();
+  const { video, camera, view } = useCamera(isReading, onText);
   const state = view?.state ?? 'starting';
-
-  useEffect(() => {
-    if (!video.current) return;
-    const started = createCamera({
-      video: video.current,
-      choice: readHabits().camera,
-      onChoice: (choice) => writeHabits({ ...readHabits(), camera: choice }),
-      onView: setView,
-      onText: (text) => latest.current.onText(text),
-      isReading: () => latest.current.isReading,
-    });
-    camera.current = started;
-    started.start();
-    return () => started.stop();
-  }, []);
+  const latest = useRef(onFault);
+  latest.current = onFault;
   useEffect(() => {
     // a picture that only fell asleep is woken where it is
-    if (isFault(state) && state !== 'asleep') latest.current.onFault?.(state);
+    if (isFault(state) && state !== 'asleep') latest.current?.(state);
   }, [state]);
 
   return (
@@ -64,34 +48,65 @@ export function CameraBox({ aim, isReading, onText, onFault, children }: CameraB
         )}
         {children}
       </div>
-      {state === 'live' && view && hasTools(view) && (
-        <div class="camera-tools">
-          {view.has_torch && (
-            <Tool
-              icon="torch"
-              label={words.torch}
-              isOn={view.is_torch_on}
-              onClick={() => camera.current?.toggleTorch()}
-            />
-          )}
-          {view.zoom && (
-            <Tool
-              icon="zoom"
-              label={words.zoom}
-              isOn={view.is_zoomed}
-              onClick={() => camera.current?.toggleZoom()}
-            />
-          )}
-          {view.lenses > 1 && (
-            <Tool
-              icon="lenses"
-              label={words.next_lens}
-              onClick={() => camera.current?.nextLens()}
-            />
-          )}
-        </div>
-      )}
+      {state === 'live' && view && hasTools(view) && <Tools view={view} camera={camera} />}
     </section>
+  );
+}
+
+/** The camera for as long as the component is there, and what is known of it. */
+function useCamera(isReading: boolean, onText: (text: string) => boolean) {
+  const video = useRef<HTMLVideoElement>(null);
+  const camera = useRef<Camera>(undefined);
+  const latest = useRef({ isReading, onText });
+  latest.current = { isReading, onText };
+  const [view, setView] = useState<CameraView>();
+  useEffect(() => {
+    if (!video.current) return;
+    const started = createCamera({
+      video: video.current,
+      choice: readHabits().camera,
+      onChoice: (choice) => writeHabits({ ...readHabits(), camera: choice }),
+      onView: setView,
+      onText: (text) => latest.current.onText(text),
+      isReading: () => latest.current.isReading,
+    });
+    camera.current = started;
+    started.start();
+    return () => started.stop();
+  }, []);
+  return { video, camera, view };
+}
+
+interface ToolsProps {
+  view: CameraView;
+  camera: RefObject<Camera | undefined>;
+}
+
+/** The buttons for what this camera can do. */
+function Tools({ view, camera }: ToolsProps) {
+  const words = useWords();
+  return (
+    <div class="camera-tools">
+      {view.has_torch && (
+        <Tool
+          icon="torch"
+          label={words.torch}
+          isOn={view.is_torch_on}
+          onClick={() => camera.current?.toggleTorch()}
+        />
+      )}
+      {view.zoom && (
+        <Tool
+          icon="zoom"
+          label={words.zoom}
+          isOn={view.is_zoomed}
+          onClick={() => camera.current?.toggleZoom()}
+        />
+      )}
+      {view.lenses > 1 && (
+        <Tool icon="lenses" label={words.next_lens} onClick={() => camera.current?.nextLens()} />
+      )}
+    </div>
   );
 }
 

@@ -1,5 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { CounterRedemption, Day, LumisError } from '../../sdk/index.ts';
+import { serverNow, useNow } from '../shared/clock.ts';
+import { isSameDay } from '../shared/format.ts';
 import { api } from './api.ts';
 import { store } from './session.ts';
 
@@ -11,7 +13,9 @@ export interface DayView {
   reload(): void;
 }
 
+/** Several events in a row are one reason to read. */
 const SETTLE_MS = 250;
+/** Also without any event: one may have been lost. */
 const NET_MS = 120_000;
 
 /**
@@ -19,10 +23,10 @@ const NET_MS = 120_000;
  * confirmed or reversed here. `onLost`: the server does not know this phone any more.
  */
 export function useDay(onLost: () => void): DayView {
-  const [day, setDay] = useState(() => {
-    const kept = store.read<Day>('day');
-    return Array.isArray(kept?.data) ? kept : undefined;
-  });
+  const [known, setDay] = useState(readKept);
+  // a phone without a network keeps yesterday: that is not to be called today
+  useNow(NET_MS);
+  const day = known && isSameDay(known.as_of, serverNow(), known.time_zone) ? known : undefined;
   const [isStale, setStale] = useState(true);
   const run = useRef(0);
 
@@ -79,6 +83,11 @@ export function useDay(onLost: () => void): DayView {
     if (page && mine === run.current) setDay({ ...page, data: joined(day.data, page.data) });
   };
   return { day, is_stale: isStale, more: () => void more(), reload: () => void load() };
+}
+
+function readKept(): Day | undefined {
+  const kept = store.read<Day>('day');
+  return Array.isArray(kept?.data) ? kept : undefined;
 }
 
 function joined(first: CounterRedemption[], next: CounterRedemption[]): CounterRedemption[] {

@@ -20,7 +20,7 @@ export interface Decoder {
 
 /**
  * Reads QR codes off the main thread. Where the browser itself reads them, it gets the frames
- * first, and our own reader the thorough ones. `onFault`: our reader could not be loaded.
+ * first, and our own reader the thorough ones. `onFault`: neither can read here.
  */
 export function createDecoder(onFault: () => void): Decoder {
   const worker = new Worker(new URL('./decode.worker.ts', import.meta.url), { type: 'module' });
@@ -28,17 +28,23 @@ export function createDecoder(onFault: () => void): Decoder {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   const waiting = new Map<number, (text: string | null) => void>();
   let native: NativeDetector | undefined;
+  let isAlone = false; // our reader could not be loaded
   let count = 0;
 
-  void findNative().then((found) => {
+  const search = findNative().then((found) => {
     native = found;
   });
+  const fail = async () => {
+    isAlone = true;
+    await search;
+    if (!native) onFault();
+  };
   worker.addEventListener('message', ({ data }: MessageEvent<Decoded>) => {
     waiting.get(data.id)?.(data.text);
     waiting.delete(data.id);
-    if (data.fault !== undefined) onFault();
+    if (data.fault !== undefined) void fail();
   });
-  worker.addEventListener('error', onFault);
+  worker.addEventListener('error', fail);
 
   return {
     async read(video) {
@@ -56,7 +62,7 @@ export function createDecoder(onFault: () => void): Decoder {
       const left = (videoWidth - side) / 2;
       const top = (videoHeight - side) / 2;
       context.drawImage(video, left, top, side, side, 0, 0, size, size);
-      if (native && !isHard) {
+      if (native && (!isHard || isAlone)) {
         const [found] = await native.detect(canvas).catch(() => []);
         return found?.rawValue ?? null;
       }

@@ -13,16 +13,17 @@ export interface DetailSheetProps {
   /** this phone may take a confirmation back */
   canReverse: boolean;
   onClose(): void;
-  onReversed(): void;
+  /** it was taken back, or may have been */
+  onChanged(): void;
 }
 
 /** One row of the day with all that is known, and where the phone may, the way to take it back. */
 export function DetailSheet(props: DetailSheetProps) {
-  const { redemption, zone, canReverse, onClose, onReversed } = props;
+  const { redemption, zone, canReverse, onClose, onChanged } = props;
   const words = useWords();
   const locale = useLocale();
   const [isAsking, setAsking] = useState(false);
-  useEffect(() => setAsking(false), [redemption]);
+  useEffect(() => setAsking(false), [redemption?.redemption_id]);
   const isConfirmed = redemption?.redemption_status === 'confirmed';
   const facts: [string, string][] = redemption
     ? [
@@ -48,14 +49,15 @@ export function DetailSheet(props: DetailSheetProps) {
           </div>
         ))}
       </dl>
-      {isAsking && redemption ? (
+      {isAsking && isConfirmed ? (
         <Reversal
           redemptionId={redemption.redemption_id}
           onKeep={() => setAsking(false)}
           onDone={() => {
-            onReversed();
+            onChanged();
             onClose();
           }}
+          onLost={onChanged}
         />
       ) : (
         <div class="sheet-actions">
@@ -77,12 +79,16 @@ interface ReversalProps {
   redemptionId: string;
   onKeep(): void;
   onDone(): void;
+  /** the answer was lost: it may be done */
+  onLost(): void;
 }
 
-function Reversal({ redemptionId, onKeep, onDone }: ReversalProps) {
+/** The reversals whose answer never came, by redemption: to be sent again, never anew. */
+const unanswered = new Map<string, { key: string; reason: string }>();
+
+function Reversal({ redemptionId, onKeep, onDone, onLost }: ReversalProps) {
   const words = useWords();
-  const [key] = useState(newKey); // one for this intention, however often it is sent
-  const [reason, setReason] = useState('');
+  const [reason, setReason] = useState(unanswered.get(redemptionId)?.reason ?? '');
   const [fault, setFault] = useState<string>();
   const [isBusy, setBusy] = useState(false);
   const input = useRef<HTMLInputElement>(null);
@@ -97,13 +103,20 @@ function Reversal({ redemptionId, onKeep, onDone }: ReversalProps) {
       return;
     }
     setBusy(true);
+    const known = unanswered.get(redemptionId);
+    const sent = known ?? { key: newKey(), reason: reason.trim() };
+    unanswered.set(redemptionId, sent);
     try {
-      await api.merchant.reverse(redemptionId, { reason: reason.trim() }, { key });
+      const options = { key: sent.key, isRepeat: known !== undefined };
+      await api.merchant.reverse(redemptionId, { reason: sent.reason }, options);
+      unanswered.delete(redemptionId);
       onDone();
     } catch (error) {
       const { isAnswered, detail } = error as LumisError;
-      setFault(isAnswered ? detail : words.failed);
+      setFault(isAnswered ? detail : words.reverse_lost);
       setBusy(false);
+      if (isAnswered) unanswered.delete(redemptionId);
+      else onLost();
     }
   };
   return (

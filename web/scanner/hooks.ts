@@ -2,7 +2,7 @@ import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import type { Counter, CounterState } from './counter.ts';
 import { createHandScanner } from './hid.ts';
 import type { Habits } from './session.ts';
-import { playSound, vibrate } from './sound.ts';
+import { signal } from './sound.ts';
 import { familyOf } from './verdict.ts';
 
 /** The counter's state; the component is drawn again when it changes. */
@@ -60,9 +60,7 @@ export function useAlerts({ verdict }: CounterState, habits: Habits): void {
     const before = last.current;
     last.current = verdict?.kind;
     if (!verdict || verdict.kind === before || verdict.kind === 'confirming') return;
-    const family = familyOf(verdict);
-    if (current.current.has_sound) playSound(family);
-    if (current.current.has_vibration) vibrate(family);
+    signal(familyOf(verdict), current.current);
   }, [verdict]);
 }
 

@@ -4,8 +4,7 @@ import './camera.css';
 import './verdict.css';
 import { render } from 'preact';
 import { registerServiceWorker } from '../shared/pwa.ts';
-import { App } from './app.tsx';
-import { loadWords } from './words.ts';
+import { App, loadFirst } from './app.tsx';
 
 const root = document.getElementById('app');
 const draw = () => {
@@ -13,5 +12,5 @@ const draw = () => {
   root.replaceChildren(); // what stood there for the first paint
   render(<App />, root);
 };
-void loadWords().then(draw);
+void loadFirst().then(draw);
 registerServiceWorker('/scan/');

@@ -21,22 +21,14 @@ export interface PairProps {
 export function Pair(props: PairProps) {
   const { current, onKeep } = props;
   const words = useWords();
-  const [text, setText] = useState('');
   const [name, setName] = useState('');
-  const [isScanning, setScanning] = useState(false);
   const isDemo = useIsDemo();
   const input = useRef<HTMLInputElement>(null);
   const pairing = usePairing(props, name);
-  const { ready, fault, isBusy } = pairing;
-
+  const { ready, fault, isBusy, isScanning } = pairing;
   const submit = (event: Event) => {
     event.preventDefault();
-    if (!pairing.exchange(text)) input.current?.focus();
-  };
-  const look = (seen: string) => {
-    const isTaken = pairing.take(seen);
-    if (isTaken) setScanning(false);
-    return isTaken;
+    if (!pairing.exchange()) input.current?.focus();
   };
   return (
     <main class="page pair">
@@ -50,22 +42,8 @@ export function Pair(props: PairProps) {
           <p class="banner banner-attention">{words.pair_again(current.merchant_name)}</p>
         )}
         <p>{ready ? words.pair_ready : words.pair_how}</p>
-        {isScanning && <CameraBox aim={words.aim_pair} isReading={!isBusy} onText={look} />}
-        {!ready && !isScanning && (
-          <Wide label={words.pair_scan} onClick={() => setScanning(true)} />
-        )}
-        {!ready && (
-          <Field
-            id="pairing"
-            label={words.pair_code}
-            hint={words.pair_code_hint}
-            maxLength={500}
-            isFaulty={!!fault}
-            field={input}
-            value={text}
-            onValue={setText}
-          />
-        )}
+        {isDemo && !ready && <Wide label={words.pair_demo} isQuiet onClick={pairing.tryDemo} />}
+        {!ready && <Ways pairing={pairing} field={input} />}
         <Field
           id="device-name"
           label={words.pair_name}
@@ -74,38 +52,67 @@ export function Pair(props: PairProps) {
           value={name}
           onValue={setName}
         />
-        <p id="pairing-fault" class="field-error" role="alert">
-          {fault}
-        </p>
+        {ready && <Fault text={fault} />}
         <Wide
           label={isBusy ? words.pair_doing : words.pair_do}
           isQuiet={!ready && !isScanning}
           isBusy={isBusy}
         />
-        {current && (
-          <button type="button" class="button button-plain" onClick={onKeep}>
-            {words.pair_keep}
-          </button>
-        )}
-        {isDemo && !ready && (
-          <button
-            type="button"
-            class="button button-plain"
-            aria-disabled={isBusy}
-            onClick={pairing.tryDemo}
-          >
-            {words.pair_demo}
-          </button>
-        )}
+        {current && <Plain label={words.pair_keep} isOff={isBusy} onClick={onKeep} />}
       </form>
       <LanguageSwitch />
     </main>
   );
 }
 
+interface WaysProps {
+  pairing: Pairing;
+  field: RefObject<HTMLInputElement | null>;
+}
+
+/** How a pairing code gets here when no link brought one: by the camera, or by hand. */
+function Ways({ pairing, field }: WaysProps) {
+  const words = useWords();
+  const { isScanning, isBusy, fault } = pairing;
+  return (
+    <>
+      {isScanning ? (
+        <>
+          <CameraBox aim={words.aim_pair} isReading={!isBusy} onText={pairing.take} />
+          <Plain label={words.pair_stop} isOff={isBusy} onClick={pairing.stopScan} />
+        </>
+      ) : (
+        <Wide label={words.pair_scan} onClick={pairing.scan} />
+      )}
+      <Fault text={fault} />
+      <Field
+        id="pairing"
+        label={words.pair_code}
+        hint={words.pair_code_hint}
+        maxLength={500}
+        isFaulty={!!fault}
+        field={field}
+        value={pairing.text}
+        onValue={pairing.setText}
+      />
+    </>
+  );
+}
+
+/** What stands in the way, above the field and below the camera: it is seen from both. */
+const Fault = ({ text }: { text: string | undefined }) => (
+  <p id="pairing-fault" class="field-error" role="alert">
+    {text}
+  </p>
+);
+
+type Pairing = ReturnType<typeof usePairing>;
+
 /** The code that is at hand, and its exchange for a device's token. */
 function usePairing({ offered, onPaired }: PairProps, name: string) {
   const words = useWords();
+  const [text, setText] = useState('');
+  const [isScanning, setScanning] = useState(false);
   const [scanned, setScanned] = useState<string>();
   const [isUsed, setUsed] = useState(false);
   const [fault, setFault] = useState<string>();
@@ -114,12 +121,12 @@ function usePairing({ offered, onPaired }: PairProps, name: string) {
   // another link, another chance
   useEffect(() => setUsed(false), [offered]);
 
-  const pair = async (code: string | (() => Promise<string>)) => {
+  const pair = async (ask: () => string | Promise<string>) => {
     if (isBusy) return;
     setBusy(true);
     setFault(undefined);
     try {
-      const pairing_code = typeof code === 'string' ? code : await code();
+      const pairing_code = await ask();
       const device_name = name.trim();
       onPaired(await api.devices.pair({ pairing_code, ...(device_name && { device_name }) }));
     } catch (error) {
@@ -137,10 +144,15 @@ function usePairing({ offered, onPaired }: PairProps, name: string) {
     ready,
     fault,
     isBusy,
+    isScanning,
+    text,
+    setText,
+    scan: () => setScanning(true),
+    stopScan: () => setScanning(false),
     /** Exchanges what is at hand, or was typed; false when that is no code. */
-    exchange(text: string): boolean {
+    exchange(): boolean {
       const code = ready ?? pairingCode(text.trim());
-      if (code) void pair(code);
+      if (code) void pair(() => code);
       else setFault(text.trim() ? words.pair_refused : words.pair_empty);
       return code !== undefined;
     },
@@ -151,11 +163,33 @@ function usePairing({ offered, onPaired }: PairProps, name: string) {
       if (code) {
         setUsed(false);
         setScanned(code);
+        setScanning(false);
       }
       return code !== undefined;
     },
     tryDemo: () => pair(async () => (await api.demo.pairing()).pairing_code),
   };
+}
+
+interface PlainProps {
+  label: string;
+  isOff: boolean;
+  onClick(): void;
+}
+
+function Plain({ label, isOff, onClick }: PlainProps) {
+  return (
+    <button
+      type="button"
+      class="button button-plain"
+      aria-disabled={isOff}
+      onClick={() => {
+        if (!isOff) onClick();
+      }}
+    >
+      {label}
+    </button>
+  );
 }
 
 interface WideProps {

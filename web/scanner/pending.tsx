@@ -41,6 +41,7 @@ export function PendingSheet({ isOpen, state, counter, zone, onClose }: PendingS
         {pendings.map((one) => (
           <li key={one.redemption_id}>
             <p class="strong">{one.offer_name ?? words.unnamed}</p>
+            {one.shown && <p class="code">{one.shown}</p>}
             <p class="muted small">{words.asked_at(at(one.began_at))}</p>
             <div class="row">
               <button

@@ -4,7 +4,7 @@ import { ConfirmDialog, Sheet } from '../shared/dialog.tsx';
 import { LanguageSwitch, ThemeSwitch } from '../shared/switches.tsx';
 import { api } from './api.ts';
 import type { Habits } from './session.ts';
-import { canVibrate, playSound, unlockSound, vibrate } from './sound.ts';
+import { canVibrate, signal, unlockSound } from './sound.ts';
 import { useMoreWords as useWords } from './words-more.ts';
 
 export interface SettingsSheetProps {
@@ -19,31 +19,9 @@ export interface SettingsSheetProps {
 
 /** Switches, language, theme, and the two ways out: of the shift, and of the pairing. */
 export function SettingsSheet(props: SettingsSheetProps) {
-  const { isOpen, habits, isOnShift, onChange, onEnd, onUnpaired, onClose } = props;
+  const { isOpen, isOnShift, onEnd, onUnpaired, onClose } = props;
   const words = useWords();
-  const [isAsking, setAsking] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string>();
-
-  const test = () => {
-    unlockSound();
-    if (habits.has_sound) playSound('deliver');
-    if (habits.has_vibration) vibrate('deliver');
-  };
-  const unpair = async () => {
-    setBusy(true);
-    try {
-      await api.merchant.signOutDevice();
-      onUnpaired();
-    } catch (error) {
-      // refused: the server has forgotten this phone already
-      if ((error as LumisError).code === 'unauthorized') onUnpaired();
-      else setFault(words.unpair_failed);
-    } finally {
-      setBusy(false);
-      setAsking(false);
-    }
-  };
+  const unpairing = useUnpairing(onUnpaired);
   return (
     <>
       <Sheet
@@ -53,11 +31,18 @@ export function SettingsSheet(props: SettingsSheetProps) {
         actions={
           <>
             {isOnShift && (
-              <button type="button" class="button button-quiet" onClick={onEnd}>
+              <button
+                type="button"
+                class="button button-quiet"
+                onClick={() => {
+                  onClose();
+                  onEnd();
+                }}
+              >
                 {words.end}
               </button>
             )}
-            <button type="button" class="button button-plain" onClick={() => setAsking(true)}>
+            <button type="button" class="button button-plain" onClick={unpairing.ask}>
               {words.unpair}
             </button>
             <button type="button" class="button button-primary" onClick={onClose}>
@@ -66,47 +51,91 @@ export function SettingsSheet(props: SettingsSheetProps) {
           </>
         }
       >
-        <div class="stack switches">
-          <Switch
-            label={words.sound}
-            isOn={habits.has_sound}
-            onChange={(has_sound) => onChange({ has_sound })}
-          />
-          {canVibrate() && (
-            <Switch
-              label={words.vibration}
-              isOn={habits.has_vibration}
-              onChange={(has_vibration) => onChange({ has_vibration })}
-            />
-          )}
-          <Switch
-            label={words.goes_on}
-            isOn={habits.goes_on}
-            onChange={(goes_on) => onChange({ goes_on })}
-          />
-          <button type="button" class="button button-quiet" onClick={test}>
-            {words.test}
-          </button>
-        </div>
+        <Switches {...props} />
         <LanguageSwitch />
         <ThemeSwitch />
         <p class="field-error" role="alert">
-          {fault}
+          {unpairing.fault}
         </p>
       </Sheet>
       <ConfirmDialog
-        isOpen={isAsking}
+        isOpen={unpairing.isAsking}
         title={words.unpair_title}
         confirmLabel={words.unpair_do}
         cancelLabel={words.unpair_keep}
-        isBusy={isBusy}
+        isBusy={unpairing.isBusy}
         isDanger
-        onConfirm={unpair}
-        onCancel={() => setAsking(false)}
+        onConfirm={unpairing.unpair}
+        onCancel={unpairing.keep}
       >
         <p>{words.unpair_what}</p>
       </ConfirmDialog>
     </>
+  );
+}
+
+/** Gives up this phone's access: at the server first, so that a phone never only looks unpaired. */
+function useUnpairing(onUnpaired: () => void) {
+  const words = useWords();
+  const [isAsking, setAsking] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string>();
+  return {
+    isAsking,
+    isBusy,
+    fault,
+    ask() {
+      setFault(undefined);
+      setAsking(true);
+    },
+    keep: () => setAsking(false),
+    async unpair() {
+      setBusy(true);
+      try {
+        await api.merchant.signOutDevice();
+        onUnpaired();
+      } catch (error) {
+        // refused: the server has forgotten this phone already
+        if ((error as LumisError).code === 'unauthorized') onUnpaired();
+        else setFault(words.unpair_failed);
+      } finally {
+        setBusy(false);
+        setAsking(false);
+      }
+    },
+  };
+}
+
+/** How a verdict is heard and felt, and what follows it. */
+function Switches({ habits, onChange }: Pick<SettingsSheetProps, 'habits' | 'onChange'>) {
+  const words = useWords();
+  const test = () => {
+    unlockSound();
+    signal('deliver', habits);
+  };
+  return (
+    <div class="stack switches">
+      <Switch
+        label={words.sound}
+        isOn={habits.has_sound}
+        onChange={(has_sound) => onChange({ has_sound })}
+      />
+      {canVibrate() && (
+        <Switch
+          label={words.vibration}
+          isOn={habits.has_vibration}
+          onChange={(has_vibration) => onChange({ has_vibration })}
+        />
+      )}
+      <Switch
+        label={words.goes_on}
+        isOn={habits.goes_on}
+        onChange={(goes_on) => onChange({ goes_on })}
+      />
+      <button type="button" class="button button-quiet" onClick={test}>
+        {words.test}
+      </button>
+    </div>
   );
 }
 

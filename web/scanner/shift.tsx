@@ -65,7 +65,7 @@ export function Shift(props: ShiftProps) {
           </button>
         </header>
         <main class="shift-main">
-          <div class="shift-scan stack">
+          <div class="stack">
             <Notices state={state} onPending={() => onSheet('pending')} />
             <CameraBox
               aim={words.aim}

@@ -32,8 +32,17 @@ export function unlockSound(): void {
   void context?.resume().catch(() => undefined);
 }
 
-/** The sound of a verdict; silent where the browser refuses. */
-export function playSound(family: Family): void {
+/** Sounds and shakes for a family of verdicts, as far as the switches allow. */
+export function signal(
+  family: Family,
+  { has_sound, has_vibration }: { has_sound: boolean; has_vibration: boolean },
+): void {
+  if (has_sound) play(family);
+  if (has_vibration) vibrate(family);
+}
+
+/** Silent where the browser refuses. */
+function play(family: Family): void {
   if (!context) return;
   void context.resume().catch(() => undefined);
   const start = context.currentTime + 0.02;
@@ -54,8 +63,7 @@ export function playSound(family: Family): void {
   }
 }
 
-/** The vibration of a verdict, where the phone has it. */
-export function vibrate(family: Family): void {
+function vibrate(family: Family): void {
   // before the first tap browsers refuse it, and complain
   if (navigator.userActivation?.hasBeenActive !== false) navigator.vibrate?.(PULSES[family]);
 }

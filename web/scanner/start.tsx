@@ -46,7 +46,7 @@ export function Start({ device, state, onStart, onSheet }: StartProps) {
       <p class="muted">{words.start_what}</p>
       <section class="card stack start-offline">
         <h2>
-          <Sign name="offline" />
+          <Sign name="about" />
           {words.offline_title}
         </h2>
         <p>{words.offline_can}</p>

@@ -12,12 +12,16 @@ const DetailSheet = later(async () => (await import('./detail.tsx')).DetailSheet
 export function Today({ view, canReverse }: { view: DayView; canReverse: boolean }) {
   const words = useWords();
   const locale = useLocale();
-  const [open, setOpen] = useState<CounterRedemption>();
+  const [tapped, setTapped] = useState<CounterRedemption>();
   const { day } = view;
   const zone = day?.time_zone ?? 'America/Panama';
+  // as it stands now: another phone may have taken it back meanwhile
+  const isTapped = ({ redemption_id }: CounterRedemption) =>
+    redemption_id === tapped?.redemption_id;
+  const open = tapped && (day?.data.find(isTapped) ?? tapped);
 
   return (
-    <section class="today stack" aria-labelledby="today">
+    <section class="stack" aria-labelledby="today">
       <div class="row row-apart">
         <h2 id="today" tabIndex={-1}>
           {words.today_title}
@@ -47,19 +51,7 @@ export function Today({ view, canReverse }: { view: DayView; canReverse: boolean
         <ul class="today-list">
           {day.data.map((one) => (
             <li key={one.redemption_id}>
-              <button type="button" class="today-row" onClick={() => setOpen(one)}>
-                <span class="today-offer">
-                  {one.offer_name ?? words.unnamed}
-                  {one.redemption_status !== 'confirmed' && (
-                    <span class="chip chip-stop">{words.reversed}</span>
-                  )}
-                </span>
-                <span class="number muted today-time">{time(one.validated_at, locale, zone)}</span>
-                <span class="muted small today-who">
-                  <span class="today-code">{words.ends_in(one.code_ending)}</span>{' '}
-                  {one.device_name ?? words.no_device}
-                </span>
-              </button>
+              <Row redemption={one} zone={zone} onOpen={() => setTapped(one)} />
             </li>
           ))}
         </ul>
@@ -73,9 +65,34 @@ export function Today({ view, canReverse }: { view: DayView; canReverse: boolean
         redemption={open}
         zone={zone}
         canReverse={canReverse}
-        onClose={() => setOpen(undefined)}
-        onReversed={view.reload}
+        onClose={() => setTapped(undefined)}
+        onChanged={view.reload}
       />
     </section>
+  );
+}
+
+interface RowProps {
+  redemption: CounterRedemption;
+  zone: string;
+  onOpen(): void;
+}
+
+function Row({ redemption, zone, onOpen }: RowProps) {
+  const words = useWords();
+  const locale = useLocale();
+  const { offer_name, redemption_status, validated_at, code_ending, device_name } = redemption;
+  return (
+    <button type="button" class="today-row" onClick={onOpen}>
+      <span class="today-offer">
+        {offer_name ?? words.unnamed}
+        {redemption_status !== 'confirmed' && <span class="chip chip-stop">{words.reversed}</span>}
+      </span>
+      <span class="number muted">{time(validated_at, locale, zone)}</span>
+      <span class="muted small today-who">
+        <span class="today-code">{words.ends_in(code_ending)}</span>{' '}
+        {device_name ?? words.no_device}
+      </span>
+    </button>
   );
 }

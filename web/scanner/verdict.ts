@@ -58,6 +58,12 @@ export interface Failing {
   isAnswered?: boolean | undefined;
 }
 
+/** After so long without an answer the person at the counter is told that it takes long. */
+export const SLOW_MS = 2000;
+
+/** Whether the server no longer knows this phone, or lets it do nothing. */
+export const hasLostAccess = ({ code }: Failing) => code === 'unauthorized' || code === 'forbidden';
+
 /** How far back "you confirmed this" is said in seconds instead of a time of day. */
 const HERE_S = 600;
 

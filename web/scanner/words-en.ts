@@ -1,3 +1,4 @@
+import { sentence } from '../shared/format.ts';
 import type { Place, Sayings } from './verdict-words.ts';
 import type { Screens } from './words-es.ts';
 
@@ -17,7 +18,7 @@ export const screens: Screens = {
   failed: 'Something failed on our side. Try again.',
   start: 'Start shift',
   start_what: 'This turns on the camera, plays a test sound and keeps the screen awake.',
-  offline_title: 'Offline',
+  offline_title: 'If you lose the connection',
   offline_can: 'Codes can be read: they are kept to retry.',
   offline_cannot: 'They can’t be checked or confirmed. Hand nothing over until you confirm.',
   today: 'Today',
@@ -29,12 +30,11 @@ export const screens: Screens = {
   today_more: 'Show more',
   today_failed: 'The list could not be loaded.',
   reversed: 'Reversed',
-  confirmed: 'Confirmed',
   ends_in: (ending: string) => `…${ending}`,
   no_device: 'No device',
   unnamed: 'Unnamed offer',
   confirm: 'Confirm',
-  confirming: 'Confirming...',
+  confirming: 'Confirming…',
   cancel: 'Cancel',
   next: 'Next',
   again: 'Scan again',
@@ -45,7 +45,7 @@ export const screens: Screens = {
   retry: 'Retry',
   not_loaded: 'The page did not load whole. Check the connection.',
   camera: 'Camera',
-  camera_starting: 'Turning on the camera...',
+  camera_starting: 'Turning on the camera…',
   camera_denied: 'Camera is blocked',
   camera_denied_how: 'Allow it in site permissions or type the code.',
   camera_denied_show: 'Show me how',
@@ -71,7 +71,7 @@ export const screens: Screens = {
   zoom: 'Zoom in',
   manual: 'Type the code',
   manual_do: 'Check',
-  checking: 'Checking...',
+  checking: 'Checking…',
   slow: 'Taking longer than usual. Still trying; keep this open.',
   manual_empty: 'Type the code that is under the QR.',
   manual_short: (count: number) => `Check the code: it has ${count} of 16 symbols.`,
@@ -118,12 +118,12 @@ export const verdicts: Sayings = {
     title: 'We can’t tell if it went through',
     order: 'Wait: don’t hand it over yet.',
     offer: nameOf(pending),
-    body: is_checking ? 'Looking it up...' : 'Looking it up never confirms twice.',
+    body: is_checking ? 'Looking it up…' : 'Looking it up never confirms twice.',
   }),
   used: ({ redeemed_at, redeemed_branch }, place) => ({
     title: 'Already used',
     order: STOP,
-    body: redeemed_at && `Redeemed ${at(redeemed_at, place)}${inBranch(redeemed_branch)}.`,
+    body: redeemed_at && sentence(`Redeemed ${at(redeemed_at, place)}${inBranch(redeemed_branch)}`),
   }),
   used_here: ({ seconds }, { ago }) => ({
     title: `You confirmed this ${ago(seconds)} ago`,
@@ -135,7 +135,7 @@ export const verdicts: Sayings = {
     order: STOP,
     body: `${expired_at ? `Ended ${at(expired_at, place)}; the` : 'The'} customer can get a new one.`,
   }),
-  cancelled: () => ({ title: 'Cancelled by the customer', order: STOP }),
+  cancelled: () => ({ title: 'This redemption was cancelled', order: STOP }),
   reversed: () => ({
     title: 'This redemption was reversed',
     order: STOP,
@@ -145,7 +145,7 @@ export const verdicts: Sayings = {
   unknown: () => ({
     title: UNKNOWN,
     order: STOP,
-    body: 'It may be another merchant’s: try again or type it.',
+    body: 'It may be another merchant’s: check it and try again.',
   }),
   not_ours: () => ({ title: UNKNOWN, order: STOP, body: 'It is not a Lümis redemption.' }),
   for_pairing: () => ({

@@ -1,3 +1,4 @@
+import { atTime, sentence, theHour } from '../shared/format.ts';
 import type { Place, Sayings } from './verdict-words.ts';
 
 const STOP = 'No entregues.';
@@ -6,7 +7,7 @@ const KEPT = 'Lo guardamos para reintentar.';
 const UNKNOWN = 'No reconocemos este código';
 const nameOf = ({ offer_name }: { offer_name: string | null }) => offer_name ?? screens.unnamed;
 const at = (iso: string, { isToday, time, dateTime }: Place) =>
-  isToday(iso) ? `hoy a las ${time(iso)}` : `el ${dateTime(iso)}`;
+  isToday(iso) ? `hoy ${atTime(time(iso))}` : `el ${dateTime(iso)}`;
 const inBranch = (name: string | undefined) => (name ? ` en ${name}` : '');
 
 /** The counter's screens in Spanish, the source. */
@@ -16,23 +17,22 @@ export const screens = {
   failed: 'Algo falló de nuestro lado. Prueba otra vez.',
   start: 'Empezar turno',
   start_what: 'Al empezar se enciende la cámara, suena una prueba y la pantalla queda despierta.',
-  offline_title: 'Sin conexión',
+  offline_title: 'Si te quedas sin conexión',
   offline_can: 'Se pueden leer códigos: quedan guardados para reintentar.',
   offline_cannot: 'No se pueden verificar ni confirmar. No entregues hasta confirmar.',
   today: 'Hoy',
   today_count: (count: string, isOne: boolean) => `${count} ${isOne ? 'canje' : 'canjes'}`,
   today_title: 'Canjes de hoy',
   today_none: 'Todavía no hay canjes hoy.',
-  today_until: (time: string) => `Hasta las ${time}`,
+  today_until: (time: string) => `Hasta ${theHour(time)}`,
   today_more: 'Ver más',
   today_failed: 'No se pudo cargar la lista.',
-  reversed: 'Revertido',
-  confirmed: 'Confirmado',
+  reversed: 'Anulado',
   ends_in: (ending: string) => `…${ending}`,
   no_device: 'Sin equipo',
   unnamed: 'Oferta sin nombre',
   confirm: 'Confirmar canje',
-  confirming: 'Confirmando...',
+  confirming: 'Confirmando…',
   cancel: 'Cancelar',
   next: 'Siguiente',
   again: 'Escanear otra vez',
@@ -43,7 +43,7 @@ export const screens = {
   retry: 'Reintentar',
   not_loaded: 'La página no terminó de cargar. Revisa la conexión.',
   camera: 'Cámara',
-  camera_starting: 'Encendiendo la cámara...',
+  camera_starting: 'Encendiendo la cámara…',
   camera_denied: 'La cámara está bloqueada',
   camera_denied_how: 'Actívala en los permisos del sitio o escribe el código.',
   camera_denied_show: 'Cómo activarla',
@@ -69,7 +69,7 @@ export const screens = {
   zoom: 'Acercar',
   manual: 'Código a mano',
   manual_do: 'Verificar',
-  checking: 'Verificando...',
+  checking: 'Verificando…',
   slow: 'Tarda más de lo normal. Seguimos intentando; no cierres.',
   manual_empty: 'Escribe el código que está debajo del QR.',
   manual_short: (count: number) => `Revisa el código: tiene ${count} de 16 símbolos.`,
@@ -119,12 +119,13 @@ export const verdicts: Sayings = {
     title: 'No sabemos si se confirmó',
     order: 'Espera: no entregues todavía.',
     offer: nameOf(pending),
-    body: is_checking ? 'Lo estamos comprobando...' : 'Al comprobarlo nunca se confirma dos veces.',
+    body: is_checking ? 'Lo estamos comprobando…' : 'Al comprobarlo nunca se confirma dos veces.',
   }),
   used: ({ redeemed_at, redeemed_branch }, place) => ({
     title: 'Ya se usó',
     order: STOP,
-    body: redeemed_at && `Se canjeó ${at(redeemed_at, place)}${inBranch(redeemed_branch)}.`,
+    body:
+      redeemed_at && sentence(`Se canjeó ${at(redeemed_at, place)}${inBranch(redeemed_branch)}`),
   }),
   used_here: ({ seconds }, { ago }) => ({
     title: `Ya lo confirmaste hace ${ago(seconds)}`,
@@ -136,9 +137,9 @@ export const verdicts: Sayings = {
     order: STOP,
     body: `${expired_at ? `Venció ${at(expired_at, place)}; el` : 'El'} cliente puede generar otro.`,
   }),
-  cancelled: () => ({ title: 'El cliente lo canceló', order: STOP }),
+  cancelled: () => ({ title: 'Este canje se canceló', order: STOP }),
   reversed: () => ({
-    title: 'Este canje se revirtió',
+    title: 'Este canje se anuló',
     order: STOP,
     body: 'Los Lümis volvieron al cliente.',
   }),
@@ -146,7 +147,7 @@ export const verdicts: Sayings = {
   unknown: () => ({
     title: UNKNOWN,
     order: STOP,
-    body: 'Puede ser de otro comercio: prueba de nuevo o escríbelo.',
+    body: 'Puede ser de otro comercio: revísalo y prueba de nuevo.',
   }),
   not_ours: () => ({ title: UNKNOWN, order: STOP, body: 'No es de un canje de Lümis.' }),
   for_pairing: () => ({

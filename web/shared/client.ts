@@ -1,4 +1,4 @@
-import { type Client, type Connection, connect, createClient } from '../../sdk/index.ts';
+import { type Connection, connect } from '../../sdk/index.ts';
 import { followServer } from './clock.ts';
 import { currentLocale } from './words.ts';
 
@@ -11,11 +11,4 @@ export function appConnection(token: () => string | undefined): Connection {
   const connection = connect({ token, locale: currentLocale });
   followServer(() => connection.clockOffsetMs);
   return connection;
-}
-
-/** The same with every audience of the API, also those for administrators: larger. */
-export function createAppClient(token: () => string | undefined): Client {
-  const client = createClient({ token, locale: currentLocale });
-  followServer(() => client.clockOffsetMs);
-  return client;
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useLayoutEffect, useRef } from 'react';
+import { useId, useLayoutEffect, useRef } from 'react';
 
 export interface SheetProps {
   isOpen: boolean;
@@ -28,14 +28,18 @@ export function Sheet({ isOpen, title, onClose, children, actions, role, ...rest
     const before = document.activeElement;
     dialog.showModal();
     if (!dialog.querySelector('[autofocus]')) dialog.querySelector('h2')?.focus();
+    // browsers close it at the second Esc whatever the first one was answered: the owner decides
+    const reopen = () => dialog.showModal();
+    dialog.addEventListener('close', reopen);
     return () => {
+      dialog.removeEventListener('close', reopen);
       // also when the sheet goes away while open, which the browser does not give focus back for
       dialog.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, [isOpen]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current;
     if (!dialog) return;
     const cancel = (event: Event) => {

@@ -88,6 +88,17 @@ export function groupCode(code: string): string {
   return symbols.replace(/.{4}(?=.)/g, '$&-');
 }
 
+/** A time of day with its Spanish article: "la 1:05 p. m.", "las 2:05 p. m.". */
+export const theHour = (time: string) => `${/^1\b/.test(time) ? 'la' : 'las'} ${time}`;
+
+/** When, in Spanish: "a la 1:05 p. m.". */
+export const atTime = (time: string) => `a ${theHour(time)}`;
+
+/** Ends a sentence: one that ends with "p. m." or "S.A." has its full stop already. */
+export function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`;
+}
+
 type Part = 'day' | 'month' | 'year' | 'hour' | 'minute' | 'dayPeriod';
 
 function parts(at: Instant, locale: Locale, timeZone: string): Record<Part, string> {

@@ -1,3 +1,5 @@
+import { Line } from './line.tsx';
+
 /**
  * Drawn on a 24 × 24 grid with a stroke of 2. The first four are verdicts: their shape says what
  * their colour says.
@@ -20,21 +22,13 @@ const PATHS = {
   settings: 'M4 7h8m4 0h4M4 17h4m4 0h8M14 4.8v4.4M10 14.8v4.4',
   qr: 'M4 4h6v6H4zm10 0h6v6h-6zM4 14h6v6H4zm10 0h2.5v2.5H14zm6 0v.01M14 20v.01M17.5 20H20v-2.5',
   camera: 'M4 7.5h4L9.5 5h5L16 7.5h4V19H4zM12 10a3.2 3.2 0 1 1 0 6.4 3.2 3.2 0 0 1 0-6.4',
-  'camera-switch':
-    'M4 8.5a8.6 8.6 0 0 1 15-1.4M20 3.5v4h-4M20 15.5A8.6 8.6 0 0 1 5 16.9M4 20.5v-4h4',
   torch: 'M7 3h10v3.5L14.5 10v11h-5V10L7 6.5zM12 13v2.5',
-  keyboard: 'M3 6h18v12H3zM7 10v.01m3.3-.01v.01m3.4-.01v.01M17 10v.01M8 14h8',
-  'sound-on': 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a8 8 0 0 1 0 11',
-  'sound-off': 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zm12 .5 4 4m0-4-4 4',
-  vibration: 'M8.5 4h7v16h-7zM5 8.5v7m-3-5v3m17-5v7m3-5v3',
   offline:
     'm3.5 3.5 17 17M5 12.5a10 10 0 0 1 4-2.3m4.6.1a10 10 0 0 1 5.4 2.2M2 9a14.6 14.6 0 0 1 4-2.5m4.6-1.3A14.6 14.6 0 0 1 22 9M8.5 16a5 5 0 0 1 6 -.6M12 19.5v.01',
   reload: 'M20 12a8 8 0 1 1-2.6-5.9L20 8.5M20 3.5v5h-5',
   search: 'M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13m4.8 11.3L20 20',
   gift: 'M4 8h16v4H4zm1.5 4v8.5h13V12M12 8v12.5M12 8C9 8 7.5 6.8 7.5 5.3S10.8 3.4 12 8c1.2-4.6 4.5-4.2 4.5-2.7S15 8 12 8',
-  shop: 'M4 10V20h16V10M3 9l2-5h14l2 5a3 3 0 0 1-6 0 3 3 0 0 1-6 0 3 3 0 0 1-6 0M10 20v-5h4v5',
   out: 'M13 4H5v16h8M10 12h11m-4-4.5 4.5 4.5-4.5 4.5',
-  trash: 'M4 6.5h16M9 6.5V4h6v2.5M6 6.5 7 20h10l1-13.5',
 } as const;
 
 export type IconName = keyof typeof PATHS;
@@ -49,23 +43,6 @@ export interface IconProps {
 }
 
 /** A line icon in the colour of the text around it. */
-export function Icon({ name, size = 24, label, class: className }: IconProps) {
-  return (
-    <svg
-      class={className ? `icon ${className}` : 'icon'}
-      width={size}
-      height={size}
-      viewBox="0 0 24 24"
-      fill="none"
-      stroke="currentColor"
-      stroke-width="2"
-      stroke-linecap="round"
-      stroke-linejoin="round"
-      role={label ? 'img' : undefined}
-      aria-label={label}
-      aria-hidden={label ? undefined : true}
-    >
-      <path d={PATHS[name]} />
-    </svg>
-  );
+export function Icon({ name, ...rest }: IconProps) {
+  return <Line path={PATHS[name]} {...rest} />;
 }

@@ -31,10 +31,14 @@ export function useUpdate(): { isReady: boolean; apply(): void } {
 }
 
 function apply(): void {
+  if (waiting?.state !== 'installed') {
+    location.reload(); // another tab has changed to it already
+    return;
+  }
   navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), {
     once: true,
   });
-  waiting?.postMessage({ type: 'lumis:skip-waiting' });
+  waiting.postMessage({ type: 'lumis:skip-waiting' });
 }
 
 function follow(registration: ServiceWorkerRegistration): void {

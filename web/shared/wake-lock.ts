@@ -9,9 +9,13 @@ export function useWakeLock(isActive: boolean): void {
     if (!isActive || !('wakeLock' in navigator)) return;
     let lock: WakeLockSentinel | undefined;
     let isOver = false;
+    let isAsking = false;
     const ask = async () => {
-      if (document.visibilityState !== 'visible' || (lock && !lock.released)) return;
+      const isHeld = isAsking || (lock && !lock.released);
+      if (isHeld || document.visibilityState !== 'visible') return;
+      isAsking = true;
       const granted = await navigator.wakeLock.request('screen').catch(() => undefined);
+      isAsking = false;
       if (isOver) await granted?.release();
       else lock = granted;
     };

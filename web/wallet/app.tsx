@@ -1,5 +1,5 @@
 import { QueryClientProvider } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
+import { useEffect, useLayoutEffect, useRef } from 'react';
 import { Link, Router, useLocation } from 'wouter';
 import { Boundary } from '../shared/boundary.tsx';
 import { Frame } from './frame.tsx';
@@ -41,11 +41,16 @@ function Wallet() {
     return () => clearTimeout(timer);
   }, []);
   useRouteFocus(path);
-  if (!session || (!session.token && !showsKeptCode(session, path))) {
+  const isOutside = !session || (!session.token && !showsKeptCode(session, path));
+  useLayoutEffect(() => {
+    if (isOutside) scrollTo(0, 0); // another page at the same address
+  }, [isOutside]);
+  if (isOutside) {
     return <Later>{({ SignIn }) => <SignIn key={notice} />}</Later>;
   }
   return (
-    <Frame>
+    // another member begins with nothing of what was open before
+    <Frame key={session.user_id}>
       <Page path={path} />
     </Frame>
   );
@@ -106,19 +111,20 @@ function NotFound() {
 function useRouteFocus(path: string): void {
   const place = OFFER.test(path) ? '/' : path;
   const before = useRef(place);
-  const isBack = useRef(false);
+  const backTo = useRef<string>(undefined);
   useEffect(() => {
     const note = () => {
-      isBack.current = true;
+      backTo.current = location.pathname;
     };
     addEventListener('popstate', note);
     return () => removeEventListener('popstate', note);
   }, []);
   useEffect(() => {
+    const isBack = backTo.current === location.pathname;
+    backTo.current = undefined;
     if (before.current === place) return;
     before.current = place;
-    if (!isBack.current) scrollTo(0, 0);
-    isBack.current = false;
+    if (!isBack) scrollTo(0, 0);
     document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true });
-  }, [place]);
+  }, [path, place]);
 }

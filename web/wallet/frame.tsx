@@ -145,7 +145,7 @@ function OfflineBanner() {
     <div class="banner small">
       <Icon name="offline" size={20} />
       <p>
-        <strong>{words.app.offlineTitle}.</strong> {text.replace('..', '.')}
+        <strong>{words.app.offlineTitle}.</strong> {text}
       </p>
     </div>
   );

@@ -9,7 +9,8 @@ import { currentToken } from './state/session.ts';
 
 // before anything is asked or drawn: a token must not stay in the address
 listenForTokens();
-// who is not signed in sees one of the later screens first
-if (!currentToken()) loadScreens().catch(() => undefined);
-createRoot(document.getElementById('app') as HTMLElement).render(<App />);
+const draw = () => createRoot(document.getElementById('app') as HTMLElement).render(<App />);
+// who is not signed in sees one of the later screens first; what stands there meanwhile looks the same
+if (currentToken()) draw();
+else loadScreens().then(draw, draw);
 registerServiceWorker('/wallet/');

@@ -20,7 +20,7 @@ export interface LandingPageOptions extends Visit {
  * state: a cashier who sees a tick here would hand over without confirming.
  */
 export function landingPage(options: LandingPageOptions): { html: string; status: number } {
-  const { landing, locale, isChosen, path, walletUrl, scannerUrl } = options;
+  const { landing, locale, isChosen, path, walletUrl } = options;
   const words = WORDS[locale].landing;
   const state = landing?.state ?? 'unknown';
   const verdict = words.verdict[state];
@@ -38,7 +38,7 @@ ${walletUrl === undefined ? undefined : button('button', walletUrl, words.wallet
 <section class="note">
 <h2>${words.staff.title}</h2>
 <p><strong>${staff.order}</strong> ${staff.rest}</p>
-${scannerUrl === undefined ? undefined : button('quiet button', scannerUrl, words.staff.scanner)}
+${staffLink(options, words.staff.scanner)}
 </section>`;
   return {
     status: landing ? 200 : 404,
@@ -53,6 +53,13 @@ ${scannerUrl === undefined ? undefined : button('quiet button', scannerUrl, word
       footer: html`<p>${words.privacy}</p>`,
     }),
   };
+}
+
+/** The cashier's way into the scanner, which finds behind the `#` what to verify. */
+function staffLink({ landing, scannerUrl, url }: LandingPageOptions, text: string) {
+  if (scannerUrl === undefined) return undefined;
+  const [token] = url.split('/').slice(-1);
+  return button('quiet button', landing ? `${scannerUrl}#code=${token}` : scannerUrl, text);
 }
 
 const button = (look: string, href: string, text: string) =>

@@ -1,4 +1,4 @@
-/** The picture at the top of the README: four phones on the ground of the identity. */
+/** The pictures of the README: phones on the ground of the identity. */
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,21 +12,45 @@ const FONT = createRequire(import.meta.url).resolve(
   '@fontsource-variable/figtree/files/figtree-latin-wght-normal.woff2',
 );
 
+const FACE = `@font-face {
+      font-family: Figtree; font-weight: 300 900;
+      src: url(data:font/woff2;base64,${readFileSync(FONT).toString('base64')});
+    }`;
+
+const source = (png: Buffer) => `data:image/png;base64,${png.toString('base64')}`;
+
+/** A page 1440 wide with rows of six PNGs as phones, each row under its title. */
+export function sheet(language: 'es' | 'en', rows: { title: string; phones: Buffer[] }[]): string {
+  const sections = rows.map(
+    ({ title, phones }) => `<section><h2>${title}</h2><div>
+      ${phones.map((png) => `<img src="${source(png)}" alt="">`).join('')}</div></section>`,
+  );
+  return `<!doctype html><html lang="${language}"><meta charset="utf-8"><title>Lümis</title><style>
+    ${FACE}
+    * { margin: 0; box-sizing: border-box; }
+    body {
+      width: 1440px; padding: 28px 36px 44px; color: #241a0e; background: #fffbf2;
+      font-family: Figtree, system-ui, sans-serif;
+    }
+    h2 { font-size: 24px; margin: 20px 0 14px; }
+    div { display: flex; gap: 24px; }
+    img {
+      width: 208px; height: 450px; object-fit: cover; object-position: top; display: block;
+      border-radius: 22px; border: 5px solid #241a0e; background: #241a0e;
+      box-shadow: 0 14px 28px -12px #241a0e55;
+    }
+  </style>${sections.join('')}</html>`;
+}
+
 /** A page of 1440 × 810 with these PNGs as phones, in order. */
 export function poster(language: 'es' | 'en', phones: Buffer[]): string {
   const [title, steps] = TITLES[language];
   const figures = phones.map(
-    (
-      png,
-      i,
-    ) => `<figure class="p${i}"><img src="data:image/png;base64,${png.toString('base64')}" alt="">
+    (png, i) => `<figure class="p${i}"><img src="${source(png)}" alt="">
       <figcaption><b>${i + 1}</b> ${steps[i]}</figcaption></figure>`,
   );
   return `<!doctype html><html lang="${language}"><meta charset="utf-8"><title>Lümis</title><style>
-    @font-face {
-      font-family: Figtree; font-weight: 300 900;
-      src: url(data:font/woff2;base64,${readFileSync(FONT).toString('base64')});
-    }
+    ${FACE}
     * { margin: 0; box-sizing: border-box; }
     body {
       width: 1440px; height: 810px; overflow: hidden; color: #241a0e;

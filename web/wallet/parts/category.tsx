@@ -1,3 +1,5 @@
+import { Line } from '../../shared/line.tsx';
+
 /** Signs for what offers are about, on the same grid and stroke as the other icons. */
 const PATHS: Record<string, string> = {
   food_drink:
@@ -16,19 +18,6 @@ const PATHS: Record<string, string> = {
 
 /** The sign of an offer's category; a gift for those that we do not know. Decoration only. */
 export function CategoryIcon({ category, size }: { category: string | null; size: number }) {
-  return (
-    <svg
-      width={size}
-      height={size}
-      viewBox="0 0 24 24"
-      fill="none"
-      stroke="currentColor"
-      stroke-width="1.75"
-      stroke-linecap="round"
-      stroke-linejoin="round"
-      aria-hidden="true"
-    >
-      <path d={PATHS[category ?? ''] ?? PATHS.other} />
-    </svg>
-  );
+  const name = category && Object.hasOwn(PATHS, category) ? category : 'other';
+  return <Line path={PATHS[name] ?? ''} size={size} width="1.75" />;
 }

@@ -46,7 +46,8 @@ export function useFacets(isWanted: boolean): Facets {
 
 /** A category in words: ours, or as the programme wrote it. "gift_cards" → "Gift cards". */
 export function categoryName(category: string, words: Words): string {
-  const known = words.categories[category];
+  // a programme may call one "constructor"
+  const known = Object.hasOwn(words.categories, category) && words.categories[category];
   if (known) return known;
   const text = category.replace(/_+/g, ' ').trim() || category;
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -7,6 +7,9 @@ import { useWords, type Words } from '../words/index.ts';
 import { CategoryIcon } from './category.tsx';
 import { useFormat } from './format.ts';
 
+/** Stands in the history with a sheet that was opened from the list, which is one step back. */
+export const FROM_LIST = 'list';
+
 const STOCK_LOW = 5;
 const SOON_MS = 48 * 60 * 60 * 1000;
 
@@ -63,6 +66,7 @@ export function OfferCard({
         </p>
         <Link
           href={`/offers/${offer.offer_id}${writeFilter(filter)}`}
+          state={FROM_LIST}
           class={can_redeem ? 'button button-primary' : 'button button-quiet'}
           aria-label={can_redeem ? words.offers.redeemNamed(name) : words.offers.viewNamed(name)}
         >

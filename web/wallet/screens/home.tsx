@@ -141,9 +141,11 @@ function Offers() {
   );
 }
 
-const isWithin = ({ availability }: CatalogueOffer) => availability.missing_lumis <= 0;
+const isWithin = ({ availability }: CatalogueOffer) => availability.can_redeem;
+const isBeyond = ({ availability: { can_redeem, reasons } }: CatalogueOffer) =>
+  !can_redeem && reasons.every((reason) => reason === 'insufficient_points');
 
-/** Cheapest first, the list has one border between what is within reach and what is not. */
+/** Cheapest first, the list is parted: within reach, to earn more for, and not to be had now. */
 function isGrouped(filter: Filter, offers: CatalogueOffer[]): boolean {
   return filter.sort === undefined && offers.length > 0;
 }
@@ -152,13 +154,16 @@ function Groups({ filter, offers }: { filter: Filter; offers: CatalogueOffer[] }
   const words = useWords();
   if (!isGrouped(filter, offers)) return <Cards offers={offers} />;
   const within = offers.filter(isWithin);
-  const beyond = offers.filter((offer) => !isWithin(offer));
+  const beyond = offers.filter(isBeyond);
+  const closed = offers.filter((offer) => !isWithin(offer) && !isBeyond(offer));
   return (
     <>
       {within.length > 0 && <h2>{words.offers.within}</h2>}
       {within.length > 0 && <Cards offers={within} />}
       {beyond.length > 0 && <h2>{words.offers.beyond}</h2>}
       {beyond.length > 0 && <Cards offers={beyond} />}
+      {closed.length > 0 && <h2>{words.offers.closed}</h2>}
+      {closed.length > 0 && <Cards offers={closed} />}
     </>
   );
 }

@@ -5,7 +5,7 @@ import { Sheet } from '../../shared/dialog.tsx';
 import { Icon, type IconName } from '../../shared/icons.tsx';
 import { Status } from '../../shared/status.tsx';
 import { useFormat } from '../parts/format.ts';
-import { OfferPicture, OfferWhere, reasonOf } from '../parts/offer-card.tsx';
+import { FROM_LIST, OfferPicture, OfferWhere, reasonOf } from '../parts/offer-card.tsx';
 import { Failed, Loading } from '../parts/states.tsx';
 import { useConnectionLost } from '../state/connection.ts';
 import { writeFilter } from '../state/filter.ts';
@@ -21,7 +21,11 @@ export function RedeemSheet({ offer_id }: { offer_id: string }) {
   const [, navigate] = useLocation();
   const [filter] = useFilter();
   const { data: offer, error, refetch } = useOffer(offer_id);
-  const close = useCallback(() => navigate(`/${writeFilter(filter)}`), [navigate, filter]);
+  const close = useCallback(() => {
+    // so that the way back from the list does not lead into the sheet again
+    if (history.state === FROM_LIST) history.back();
+    else navigate(`/${writeFilter(filter)}`, { replace: true });
+  }, [navigate, filter]);
   const show = useCallback(
     // in place of the sheet: going back leads to the list, not to an offer that is redeemed
     ({ redemption_id }: Redemption) => navigate(`/redemptions/${redemption_id}`, { replace: true }),
@@ -67,7 +71,6 @@ function OfferSheet({
       isOpen
       title={offer.name_friendly || words.offers.unnamed}
       onClose={onClose}
-      class="redeem-sheet"
       actions={
         <>
           {isUnsure ? (
@@ -120,6 +123,8 @@ function Facts({ offer }: { offer: CatalogueOffer }) {
   const minutes = offer.code_ttl_minutes ?? config?.redemption_ttl_minutes;
   const spendable = balance && Math.floor(balance.balance);
   const cost = offer.lumis_cost;
+  // what follows a redeem is said only of what could be redeemed, with points enough
+  const isOpen = offer.availability.reasons.every((reason) => reason === 'insufficient_points');
   const rules: [IconName, string | undefined][] = [
     ['clock', minutes ? words.redeem.within(span(minutes * 60_000)) : words.redeem.withinUnknown],
     ['history', offer.on_expiry === 'refund' ? words.redeem.refund(points(cost)) : undefined],
@@ -148,7 +153,7 @@ function Facts({ offer }: { offer: CatalogueOffer }) {
           <dt>{words.redeem.cost}</dt>
           <dd class="strong number">{points(cost)}</dd>
         </div>
-        {spendable !== undefined && spendable >= cost && (
+        {isOpen && spendable !== undefined && spendable >= cost && (
           <div>
             <dt>{words.redeem.after}</dt>
             <dd class="number">{points(spendable - cost)}</dd>
@@ -162,7 +167,7 @@ function Facts({ offer }: { offer: CatalogueOffer }) {
         )}
       </dl>
       <ul class="rules small" aria-label={words.redeem.rules}>
-        {rules.map(
+        {(isOpen ? rules : []).map(
           ([icon, text]) =>
             text && (
               <li key={icon}>

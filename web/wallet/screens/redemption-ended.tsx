@@ -9,6 +9,7 @@ import { useWords, type Words } from '../words/all.ts';
 /** Every state that a redemption is shown in. A reversal is a cancelled one that was confirmed. */
 export type Fate = Redemption['redemption_status'] | 'reversed' | 'legacy';
 
+/** Which of them it is. */
 export function fateOf({ source, redemption_status, validated_at }: Redemption): Fate {
   if (source === 'legacy') return 'legacy';
   return redemption_status === 'cancelled' && validated_at ? 'reversed' : redemption_status;

@@ -101,7 +101,9 @@ function Cancel({ redemption }: { redemption: Redemption }) {
   const [isAsking, setAsking] = useState(false);
   const isLost = useConnectionLost();
   const { state, send, reset } = useCancel(redemption, () => setAsking(false));
-  const isBusy = state.step === 'sending' || state.step === 'unsure';
+  const isBusy = state.step === 'sending';
+  // it may be done already: that is looked up by itself, here or behind
+  const isUnsure = state.step === 'unsure';
   return (
     <>
       <button
@@ -110,7 +112,7 @@ function Cancel({ redemption }: { redemption: Redemption }) {
         aria-disabled={isLost}
         onClick={() => {
           if (isLost) return;
-          reset();
+          if (!isUnsure) reset();
           setAsking(true);
         }}
       >
@@ -120,7 +122,7 @@ function Cancel({ redemption }: { redemption: Redemption }) {
         isOpen={isAsking}
         title={words.cancel.title}
         confirmLabel={isBusy ? words.cancel.busy : words.cancel.yes}
-        cancelLabel={words.cancel.no}
+        cancelLabel={isUnsure ? words.app.close : words.cancel.no}
         isBusy={isBusy}
         isDanger
         onConfirm={() => void send()}
@@ -128,7 +130,7 @@ function Cancel({ redemption }: { redemption: Redemption }) {
       >
         <p>{words.cancel.body(points(redemption.lumis_spent))}</p>
         <Status>
-          {state.step === 'unsure' && <p class="banner small">{words.cancel.unsure}</p>}
+          {isUnsure && <p class="banner small">{words.cancel.unsure}</p>}
           {state.step === 'refused' && (
             <p class="banner banner-stop small">
               {words.cancel.failed}. {state.error.detail}

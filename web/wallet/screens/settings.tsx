@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { useLocation } from 'wouter';
 import { ConfirmDialog } from '../../shared/dialog.tsx';
 import { Icon } from '../../shared/icons.tsx';
 import { LanguageSwitch, ThemeSwitch } from '../../shared/switches.tsx';
@@ -16,6 +17,7 @@ export function Settings() {
   const config = useConfig();
   const { zone } = useFormat();
   const [isLeaving, setLeaving] = useState(false);
+  const [, navigate] = useLocation();
   return (
     <div class="stack settings">
       <Title>{words.settings.title}</Title>
@@ -51,7 +53,10 @@ export function Settings() {
         title={words.settings.signOutTitle}
         confirmLabel={words.settings.signOutYes}
         cancelLabel={words.settings.signOutNo}
-        onConfirm={signOut}
+        onConfirm={() => {
+          navigate('/'); // whoever comes next begins at the beginning
+          signOut();
+        }}
         onCancel={() => setLeaving(false)}
       >
         <p>{words.settings.signOutBody}</p>

@@ -3,7 +3,7 @@ import { LumisError, newKey } from '../../../sdk/index.ts';
 import type { Redemption } from '../wire.ts';
 import { asMember, client, isRefused } from './client.ts';
 import { refreshAll, showBalance, showRedemption } from './queries.ts';
-import { tabStore } from './session.ts';
+import { currentSession, tabStore } from './session.ts';
 
 const LOOK_MS = 3000;
 
@@ -22,6 +22,8 @@ export function useCancel(redemption: Redemption | undefined, onDone: () => void
   const send = async () => {
     if (isBusy.current || !redemption) return;
     isBusy.current = true;
+    const member = currentSession()?.user_id;
+    const isTheirs = () => currentSession()?.user_id === member;
     const known = tabStore.read<string>(name);
     const key = known ?? newKey();
     tabStore.write(name, key);
@@ -30,6 +32,7 @@ export function useCancel(redemption: Redemption | undefined, onDone: () => void
       const { balance, redemption_status, closed_at } = await asMember(() =>
         client.rewards.cancel(redemption.redemption_id, { key, isRepeat: known !== undefined }),
       );
+      if (!isTheirs()) return;
       tabStore.remove(name);
       const { redemption_code, qr_image_url, qr_landing_url, ...rest } = redemption;
       showRedemption({ ...rest, redemption_status, closed_at });
@@ -39,6 +42,7 @@ export function useCancel(redemption: Redemption | undefined, onDone: () => void
       onDone();
     } catch (error) {
       if (!(error instanceof LumisError)) throw error;
+      if (!isTheirs()) return;
       if (!error.isAnswered) {
         // a new object each time: the next look is timed by it
         setState({ step: 'unsure' });

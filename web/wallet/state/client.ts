@@ -3,7 +3,7 @@ import { appConnection } from '../../shared/client.ts';
 import { followServer } from '../../shared/clock.ts';
 import { currentLocale } from '../../shared/words.ts';
 import { noteAnswer, noteLoss } from './connection.ts';
-import { currentToken, endSession, proveSession, store } from './session.ts';
+import { currentSession, currentToken, endSession, proveSession, store } from './session.ts';
 
 // the members' part alone: the rest of the sdk need not travel to a phone
 const connection = appConnection(currentToken);
@@ -16,18 +16,20 @@ let keptOffsetMs = store.read<number>('clock') ?? 0;
 followServer(() => connection.clockOffsetMs || keptOffsetMs);
 
 /**
- * A call in the member's name. A refused token ends the session, unless a newer one has come in the
- * meantime: then the call is made once more with it.
+ * A call in the member's name. A refused token ends the session, unless a newer one of the same
+ * member has come in the meantime: then the call is made once more with it.
  */
 export async function asMember<T>(call: () => Promise<T>): Promise<T> {
   const token = currentToken();
+  const member = currentSession()?.user_id;
   try {
     const value = await heard(call);
     proveSession(token);
     return value;
   } catch (error) {
     if (!isRefused(error)) throw error;
-    if (currentToken() && currentToken() !== token) return heard(call);
+    const newer = currentSession()?.user_id === member ? currentToken() : undefined;
+    if (newer && newer !== token) return heard(call);
     endSession(token);
     throw error;
   }

@@ -18,6 +18,7 @@ export const noteLoss = () => change(true);
 addEventListener('offline', noteLoss);
 if (!navigator.onLine) isLost = true;
 
+/** Whether the server cannot be reached, now. In components `useConnectionLost`. */
 export function isConnectionLost(): boolean {
   return isLost;
 }

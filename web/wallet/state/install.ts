@@ -12,6 +12,7 @@ addEventListener('beforeinstallprompt', (event) => {
   for (const listener of listeners) listener();
 });
 
+/** Whether the browser has made its offer and was not taken at its word yet. */
 export const canInstall = () => offer !== undefined;
 
 /** Runs when it becomes possible to install. Returns how to stop. */

@@ -31,16 +31,21 @@ export function noteSent(intent: Intent): Intent {
 
 /** Notes that what was sent was not carried out (a session that ended, too many requests). */
 export function noteNotDone(intent: Intent): void {
-  const { [intent.offer_id]: _, ...others } = sentIntents();
-  store.write(NAME, others);
+  forgetSent(intent);
   tabStore.write(`intent.${intent.offer_id}`, { ...intent, sent_at: undefined });
 }
 
 /** The wish was answered, by a redemption or by a refusal: the next one gets its own key. */
-export function noteAnswered(offer_id: string): void {
-  const { [offer_id]: _, ...others } = sentIntents();
-  store.write(NAME, others);
-  tabStore.remove(`intent.${offer_id}`);
+export function noteAnswered(intent: Intent): void {
+  forgetSent(intent);
+  const name = `intent.${intent.offer_id}`;
+  if (tabStore.read<Intent>(name)?.key === intent.key) tabStore.remove(name);
+}
+
+/** Only this one: another tab may have sent a wish of its own for the same offer. */
+function forgetSent({ offer_id, key }: Intent): void {
+  const { [offer_id]: sent, ...others } = sentIntents();
+  if (sent?.key === key) store.write(NAME, others);
 }
 
 /** The wishes whose answer never came, by offer. */

@@ -17,18 +17,22 @@ function read(user_id: string): Kept {
     : { user_id, redemptions: [] };
 }
 
+/** The last balance that this device saw of a member. */
 export function keptBalance(user_id: string): Balance | undefined {
   return read(user_id).balance;
 }
 
+/** A member's redemptions whose code could still be used when they were last seen. */
 export function keptRedemptions(user_id: string): Redemption[] {
   return read(user_id).redemptions;
 }
 
+/** One of them. */
 export function keptRedemption(user_id: string, redemption_id: string): Redemption | undefined {
   return keptRedemptions(user_id).find((one) => one.redemption_id === redemption_id);
 }
 
+/** Keeps a member's balance in place of the one before. */
 export function keepBalance(user_id: string, balance: Balance): void {
   store.write(NAME, { ...read(user_id), balance });
 }

@@ -44,6 +44,7 @@ export function useSignedIn(): boolean {
   return useSession().session?.token !== undefined;
 }
 
+/** What this installation is; asked once. */
 export const fetchConfig = () =>
   queryClient.fetchQuery({ queryKey: ['config'], queryFn: readConfig, staleTime: Infinity });
 
@@ -90,6 +91,7 @@ export function usePending() {
   return { ...query, data: query.data ?? keptRedemptions(member) };
 }
 
+/** The catalogue as far as a filter lets it through, page by page. */
 export function useOffers(filter: Filter) {
   const member = useMember();
   return useInfiniteQuery({
@@ -150,6 +152,7 @@ function pollMs(redemption: Redemption | undefined, isLive: boolean): number | f
   return isLive ? false : POLL_MS;
 }
 
+/** What became of a redemption, step by step. */
 export function useTimeline(redemption_id: string, isWanted: boolean) {
   const member = useMember();
   return useQuery({
@@ -175,6 +178,7 @@ export function useRedemptions(status: Redemption['redemption_status'] | undefin
   });
 }
 
+/** Every entry of the member's ledger, newest first, page by page. */
 export function useLedger() {
   const member = useMember();
   return useInfiniteQuery({

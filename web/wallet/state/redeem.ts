@@ -4,8 +4,9 @@ import { serverNow } from '../../shared/clock.ts';
 import type { CatalogueOffer, Redemption } from '../wire.ts';
 import { asMember, client, isRefused } from './client.ts';
 import { useConnectionLost } from './connection.ts';
-import { intentFor, noteAnswered, noteNotDone, noteSent } from './intents.ts';
+import { type Intent, intentFor, noteAnswered, noteNotDone, noteSent } from './intents.ts';
 import { refreshAll, showBalance, showRedemption } from './queries.ts';
+import { currentSession } from './session.ts';
 
 /** Longer than that, and we say that it takes long. */
 const SLOW_MS = 3000;
@@ -29,8 +30,11 @@ export type Redeeming =
  */
 export function useRedeem(offer: CatalogueOffer, onDone: (redemption: Redemption) => void) {
   const { offer_id, name_friendly } = offer;
-  const [intent, setIntent] = useState(() => intentFor(offer_id, name_friendly, newKey));
-  const [state, setState] = useState<Redeeming>(() => stateOf(intent.sent_at));
+  const wish = useCallback(
+    () => intentFor(offer_id, name_friendly, newKey),
+    [offer_id, name_friendly],
+  );
+  const [state, setState] = useState<Redeeming>(() => stateOf(wish().sent_at));
   const isBusy = useRef(false);
   const isHere = useRef(true);
   const isLost = useConnectionLost();
@@ -44,11 +48,9 @@ export function useRedeem(offer: CatalogueOffer, onDone: (redemption: Redemption
   const send = useCallback(async () => {
     if (isBusy.current) return; // a second tap is the same wish
     isBusy.current = true;
-    const isRepeat = intent.sent_at !== undefined;
-    const sent = noteSent(intent);
-    setIntent(sent);
+    const intent = wish(); // as it stands now: another tab may have sent one meanwhile
     setState(
-      isRepeat
+      intent.sent_at !== undefined
         ? { step: 'unsure', isLooking: true, isOld: false }
         : { step: 'sending', isSlow: false },
     );
@@ -57,33 +59,15 @@ export function useRedeem(offer: CatalogueOffer, onDone: (redemption: Redemption
       SLOW_MS,
     );
     try {
-      const call = () => client.rewards.redeem({ offer_id }, { key: sent.key, isRepeat });
-      const { balance, ...redeemed } = await asMember(call);
-      noteAnswered(offer_id);
-      const redemption: Redemption = { ...redeemed, source: 'lumis', legacy_id: null };
-      // the answer to a repetition is as old as the first one
-      if (!isRepeat) showBalance(balance, redemption.lumis_spent);
-      showRedemption(redemption);
-      refreshAll(['redemption']);
-      if (isHere.current) onDone(redemption);
+      const redemption = await carryOut(intent);
+      if (redemption && isHere.current) onDone(redemption);
     } catch (error) {
       setState(after(error));
-      if (error instanceof LumisError && error.isAnswered) {
-        if (isRefused(error) || error.code === 'rate_limited') {
-          noteNotDone(sent);
-          setIntent({ ...sent, sent_at: undefined });
-        } else {
-          // the refusal is the answer to this key; another try is another wish
-          noteAnswered(offer_id);
-          setIntent(intentFor(offer_id, name_friendly, newKey));
-          refreshAll();
-        }
-      }
     } finally {
       clearTimeout(slow);
       isBusy.current = false;
     }
-  }, [intent, offer_id, name_friendly, onDone]);
+  }, [wish, onDone]);
 
   const isWaiting = state.step === 'unsure' && !state.isLooking && !state.isOld;
   const waitMs = (state.step === 'unsure' && state.waitMs) || (isLost ? LOOK_MS : LOOK_MS / 3);
@@ -94,6 +78,41 @@ export function useRedeem(offer: CatalogueOffer, onDone: (redemption: Redemption
   }, [isWaiting, waitMs, send]);
 
   return { state, send, again: () => setState({ step: 'ready' }) };
+}
+
+/**
+ * Sends a wish, and notes what became of it; undefined when another member is here by then. Rejects
+ * with the refusal, or with a NetworkError when nobody knows.
+ */
+async function carryOut(intent: Intent): Promise<Redemption | undefined> {
+  const member = currentSession()?.user_id;
+  const isTheirs = () => currentSession()?.user_id === member;
+  const { offer_id, key } = intent;
+  const isRepeat = intent.sent_at !== undefined;
+  const sent = noteSent(intent);
+  try {
+    const call = () => client.rewards.redeem({ offer_id }, { key, isRepeat });
+    const { balance, ...redeemed } = await asMember(call);
+    if (!isTheirs()) return undefined;
+    noteAnswered(sent);
+    const redemption: Redemption = { ...redeemed, source: 'lumis', legacy_id: null };
+    // the answer to a repetition is as old as the first one
+    if (!isRepeat) showBalance(balance, redemption.lumis_spent);
+    showRedemption(redemption);
+    refreshAll(['redemption']);
+    return redemption;
+  } catch (error) {
+    if (isTheirs() && error instanceof LumisError && error.isAnswered) {
+      if (isRefused(error) || error.code === 'rate_limited') {
+        noteNotDone(sent);
+      } else {
+        // the refusal is the answer to this key; another try is another wish
+        noteAnswered(sent);
+        refreshAll();
+      }
+    }
+    throw error;
+  }
 }
 
 function stateOf(sent_at: number | undefined): Redeeming {

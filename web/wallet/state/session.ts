@@ -52,10 +52,12 @@ export function currentToken(): string | undefined {
   return state.session?.token;
 }
 
+/** Who is signed in, or was until their session ended. In components `useSession`. */
 export function currentSession(): Session | undefined {
   return state.session;
 }
 
+/** The session and what is to be said of it; the component is drawn again when they change. */
 export function useSession(): State {
   return useSyncExternalStore(subscribe, () => state);
 }
@@ -118,6 +120,7 @@ function forgetEverything(): void {
   forgetAll();
 }
 
+/** Says something about a sign-in that came, or nothing any more. */
 export function notify(notice: Notice | undefined): void {
   change({ notice });
 }

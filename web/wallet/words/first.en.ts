@@ -58,6 +58,7 @@ export const en = {
     title: 'Offers',
     within: 'You can get',
     beyond: 'Keep earning for',
+    closed: 'Not available for now',
     redeem: 'Redeem',
     redeemNamed: (offer: string) => `Redeem ${offer}`,
     view: 'View',
@@ -78,7 +79,6 @@ export const en = {
     noneFilteredBody: 'Remove a filter to see more offers.',
     shown: (n: string) => `${n} offers shown`,
     shownOne: '1 offer shown',
-    all: 'That is all of them.',
   },
   filters: {
     open: 'Filters',
@@ -111,6 +111,7 @@ export const en = {
     food_drink: 'Food and drink',
     entertainment: 'Entertainment',
     discount: 'Discounts',
+    gift: 'Gifts',
     shopping: 'Shopping',
     books: 'Books',
     travel: 'Travel',

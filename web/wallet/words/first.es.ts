@@ -1,3 +1,5 @@
+import { sentence, theHour } from '../../shared/format.ts';
+
 /** What members read on the first page, in Spanish, the source. Figures come formatted. */
 export const es = {
   app: {
@@ -15,9 +17,9 @@ export const es = {
     more: 'Ver más',
     loading: 'Cargando…',
     offlineTitle: 'Sin conexión',
-    offlineWithQr: (time: string) => `Tu QR activo sigue disponible; el saldo es ${time}.`,
-    offlineBalance: (time: string) => `El saldo es ${time}.`,
-    ofTime: (time: string) => `de las ${time}`,
+    offlineWithQr: (time: string) => sentence(`Tu QR activo sigue disponible; el saldo es ${time}`),
+    offlineBalance: (time: string) => sentence(`El saldo es ${time}`),
+    ofTime: (time: string) => `de ${theHour(time)}`,
     ofDay: (day: string) => `del ${day}`,
     offlinePlain: 'Lo demás vuelve cuando haya red.',
     notKept: 'Este navegador no guarda datos: al cerrar la página tendrás que entrar otra vez.',
@@ -49,13 +51,14 @@ export const es = {
     title: 'Para usar ahora',
     show: (offer: string) => `Mostrar QR de ${offer}`,
     showShort: 'Mostrar QR',
-    unsure: (offer: string) => `No sabemos si tu canje de ${offer} salió.`,
+    unsure: (offer: string) => `No sabemos si tu canje de ${offer} se hizo.`,
     check: 'Comprobar',
   },
   offers: {
     title: 'Ofertas',
     within: 'Te alcanza para',
     beyond: 'Sigue sumando para',
+    closed: 'Por ahora no disponibles',
     redeem: 'Canjear',
     redeemNamed: (offer: string) => `Canjear ${offer}`,
     view: 'Ver',
@@ -76,11 +79,10 @@ export const es = {
     noneFilteredBody: 'Quita algún filtro para ver más ofertas.',
     shown: (n: string) => `${n} ofertas a la vista`,
     shownOne: '1 oferta a la vista',
-    all: 'Esas son todas.',
   },
   filters: {
     open: 'Filtros',
-    areOn: 'puestos',
+    areOn: 'activos',
     search: 'Buscar ofertas',
     clearSearch: 'Borrar búsqueda',
     affordable: 'Me alcanza',
@@ -99,7 +101,7 @@ export const es = {
     apply: 'Ver ofertas',
     clear: 'Quitar filtros',
     remove: (filter: string) => `Quitar filtro: ${filter}`,
-    on: 'Filtros puestos',
+    on: 'Filtros activos',
     from: (n: string) => `desde ${n}`,
     to: (n: string) => `hasta ${n}`,
     quoted: (text: string) => `«${text}»`,
@@ -109,6 +111,7 @@ export const es = {
     food_drink: 'Comida y bebida',
     entertainment: 'Entretenimiento',
     discount: 'Descuentos',
+    gift: 'Regalos',
     shopping: 'Compras',
     books: 'Libros',
     travel: 'Viajes',
@@ -119,7 +122,7 @@ export const es = {
     stayed: (name: string) => `Sigues como ${name}: el acceso que llegó no sirve o ya venció.`,
     stayedOffline: (name: string) =>
       `Sigues como ${name}: sin conexión no podemos comprobar el otro acceso.`,
-    changed: (name: string) => `Ahora estás como ${name}.`,
+    changed: (name: string) => sentence(`Ahora entraste como ${name}`),
     member: (id: string) => `Miembro ${id}`,
   },
 };

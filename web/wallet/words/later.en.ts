@@ -53,7 +53,6 @@ export const en = {
     refused: 'It could not be redeemed',
     rate_limited: 'Too many tries',
     wait: (time: string) => `Wait ${time} and try again.`,
-    done: 'Done: here is your QR.',
   },
   qr: {
     showAt: (merchant: string) => `Show it at ${merchant}`,
@@ -80,7 +79,6 @@ export const en = {
     yes: 'Cancel it',
     no: 'Keep it',
     busy: 'Cancelling…',
-    done: (points: string) => `Cancelled. You got ${points} back.`,
     unsure: "We can't tell if it was cancelled. We are checking.",
     failed: 'It could not be cancelled',
   },
@@ -157,7 +155,6 @@ export const en = {
     none: 'No entries yet',
     noneBody: 'When you earn or redeem points, it is noted here.',
     noDate: 'No date',
-    see: 'See redemption',
   },
   settings: {
     title: 'Settings',
@@ -170,8 +167,6 @@ export const en = {
     signOutYes: 'Sign out',
     signOutNo: 'Stay',
     look: 'Look and language',
-    language: 'Language',
-    theme: 'Theme',
     stored: 'What is kept here',
     storedBody:
       'Your session, the last balance and active redemptions, to show the QR offline. Signing out erases it.',
