@@ -145,7 +145,7 @@ async function bothSides(scene: Scene, colorScheme: 'light' | 'dark'): Promise<P
     .first()
     .waitFor();
   await shot(member, 'wallet-confirmed');
-  await member.goto(`${stage.url}/wallet/history`);
+  await member.goto(`${stage.url}/wallet/history?tab=used`);
   await member.waitForTimeout(800);
   await shot(member, 'wallet-history');
   return cashier;
