@@ -213,7 +213,7 @@ function validate(world: World, { input, credential }: Ask): Expected {
   if (refusal) return refusal;
   const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
   settle(world, input.redemption_id);
-  if (r.status === 'expired') return refuse('expired');
+  if (r.status === 'expired') return refuse('expired', { expired_at: TIME });
   r.looks += 1;
   const { offer_id, cost } = r;
   const facts = { redemption_id: input.redemption_id, offer_id, lumis_spent: cost };
@@ -279,6 +279,7 @@ function unusable(
   const r = world.redemptions.get(id as string);
   if (!r || (r.merchant_id ?? merchant_id) !== merchant_id) return refuse('unknown_code');
   if (r.status === 'pending') return undefined;
+  if (r.status === 'expired') return refuse('expired', { expired_at: TIME });
   if (r.status !== 'confirmed') return refuse(ended(r));
   const isOwner = r.merchant_id === merchant_id || r.confirmed_by === merchant_id;
   return { refused: 'already_redeemed', data: isOwner ? { redeemed_at: TIME } : {} };
