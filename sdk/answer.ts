@@ -18,7 +18,10 @@ export async function textOf(response: Response): Promise<string> {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     size += value.length;
-    if (size > BODY_BYTES_MAX) throw new Error('The answer is too large.');
+    if (size > BODY_BYTES_MAX) {
+      await reader.cancel().catch(() => undefined);
+      throw new Error('The answer is too large.');
+    }
     text += decoder.decode(value, { stream: true });
   }
 }
