@@ -14,7 +14,7 @@ const Scopes = Type.Array(OneOf(SCOPES), {
 const NAME = { minLength: 1, maxLength: 100, pattern: '\\S' };
 const BranchName = Type.String({ ...NAME, examples: ['Principal'] });
 const DeviceName = Type.String({ ...NAME, examples: ['Caja 1'] });
-const DeviceId = Type.String({ pattern: '^[0-9A-Za-z]{1,64}$' });
+export const DeviceId = Type.String({ pattern: '^[0-9A-Za-z]{1,64}$' });
 const TimeZone = Type.String({
   maxLength: 64,
   pattern: '^[A-Za-z][A-Za-z0-9_+/-]*$',
@@ -111,9 +111,3 @@ export const Paired = Closed({
   ...OwnDevice.properties,
 });
 export type Paired = Static<typeof Paired>;
-
-/** Places of the routes. */
-export const BranchId = Closed({ branch_id: Uuid });
-export const OwnDeviceId = Closed({ device_id: DeviceId });
-export const MerchantsBranch = Closed({ merchant_id: Uuid, branch_id: Uuid });
-export const MerchantsDevice = Closed({ merchant_id: Uuid, device_id: DeviceId });

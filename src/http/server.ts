@@ -24,7 +24,7 @@ import { sendPlainHttpOn } from './plain.ts';
 import { problemOf, sendProblem } from './problem.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { adminCatalogueRoutes } from './routes/admin-catalogue.ts';
-import { adminDeviceRoutes } from './routes/admin-devices.ts';
+import { countersRoutes } from './routes/counters.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { liveRoutes } from './routes/live.ts';
 import { memberRoutes } from './routes/member.ts';
@@ -109,7 +109,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     publicRoutes(scope as unknown as App, deps);
   });
   const audiences = [memberRoutes, merchantRoutes, adminRoutes, adminCatalogueRoutes];
-  for (const routes of [...audiences, deviceRoutes, adminDeviceRoutes, liveRoutes, siteRoutes]) {
+  for (const routes of [...audiences, deviceRoutes, countersRoutes, liveRoutes, siteRoutes]) {
     await app.register(async (scope) => routes(scope as unknown as App, deps), {
       prefix: '/api/v1',
     });
