@@ -8,7 +8,7 @@ import { FIRST_BRANCH, openBranch } from './devices/branches.ts';
 import { claim } from './idempotency/claim.ts';
 import { adjust } from './ledger/adjust.ts';
 import { writeLocal } from './local.ts';
-import { rememberMember } from './members/members.ts';
+import { rememberMembers } from './members/members.ts';
 import { parseMerchantKey } from './merchants/key.ts';
 import { createMerchant } from './merchants/save.ts';
 import { createOffer } from './offers/save.ts';
@@ -88,12 +88,12 @@ export async function seedDemo(
     await createOffer(db, caller, offer);
   }
   for (const { points, ...member } of MEMBERS) {
-    await rememberMember(db, { ...member, locale: 'es' });
+    await rememberMembers(db, [{ ...member, locale: 'es' }]);
     const entry = { user_id: member.user_id, quantity: points, reason: 'Bienvenida' };
     const key = claim(caller.actor, `demo-${member.user_id}`, 'adjust', entry);
     await adjust(db, [{ ...key, ...entry, changed_by: changedBy(caller) }]);
   }
-  await rememberMember(db, { ...ADMINISTRATOR, locale: 'es' });
+  await rememberMembers(db, [{ ...ADMINISTRATOR, locale: 'es' }]);
   return demoOf(db, cafe.api_key);
 }
 

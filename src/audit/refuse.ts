@@ -1,6 +1,6 @@
 import { type Caller, changedBy } from '../core/actor.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { batch, prepared } from '../db/statement.ts';
 
 /**
  * Refusals that one actor, and of a merchant one key or device, can put into the audit log in a
@@ -8,33 +8,53 @@ import { prepared } from '../db/statement.ts';
  */
 const BUDGET = { unknown: 10, known: 60 } as const;
 
+/** What a verb refused: to whom, what was asked, and the code it was refused with. */
+export interface Refused {
+  caller: Caller;
+  reason: string;
+  redemption_id?: string | undefined;
+  offer_id?: string | undefined;
+}
+
+// the members of a group that came first are within the budget, as if each had come alone
 const REFUSE = prepared(
   'audit.refuse',
-  `WITH counted AS (
+  `WITH said AS (
+    SELECT i.*, concat_ws(':', i.changed_by->>'type', i.changed_by->>'id',
+      i.changed_by->'details'->>'key_id', i.changed_by->'details'->>'device_id') AS actor
+    FROM json_to_recordset($1) AS i(ord integer, changed_by jsonb, kind text, budget integer,
+      redemption_id uuid, metadata jsonb)
+  ), input AS MATERIALIZED (
+    SELECT s.*, count(*) OVER same AS rows, row_number() OVER (same ORDER BY s.ord) AS nth
+    FROM said s WINDOW same AS (PARTITION BY s.actor, s.kind)
+  ), counted AS (
     INSERT INTO lumis.refusals AS r (actor, minute, kind, count)
-    VALUES (concat_ws(':', $1::jsonb->>'type', $1::jsonb->>'id', $1::jsonb->'details'->>'key_id',
-      $1::jsonb->'details'->>'device_id'), date_trunc('minute', now()), $2, 1)
-    ON CONFLICT (actor, minute, kind) DO UPDATE SET count = r.count + 1
-    RETURNING r.count
+    SELECT i.actor, date_trunc('minute', now()), i.kind, count(*) FROM input i
+    GROUP BY i.actor, i.kind ORDER BY i.actor, i.kind
+    ON CONFLICT (actor, minute, kind) DO UPDATE SET count = r.count + excluded.count
+    RETURNING r.actor, r.kind, r.count
   )
   INSERT INTO rewards.redemption_audit_log
     (redemption_id, action, actor_type, actor_id, ip_address, user_agent, request_id, metadata)
-  SELECT $4::uuid, 'refused', $1::jsonb->>'type', $1::jsonb->>'id', ($1::jsonb->>'ip')::inet,
-    $1::jsonb->>'agent', $1::jsonb->>'request_id',
-    coalesce($1::jsonb->'details', '{}') || $5::jsonb
-  FROM counted c WHERE c.count <= $3`,
+  SELECT i.redemption_id, 'refused', i.changed_by->>'type', i.changed_by->>'id',
+    (i.changed_by->>'ip')::inet, i.changed_by->>'agent', i.changed_by->>'request_id',
+    coalesce(i.changed_by->'details', '{}') || i.metadata
+  FROM input i JOIN counted c USING (actor, kind)
+  WHERE c.count - i.rows + i.nth <= i.budget ORDER BY i.ord`,
 );
 
 /**
- * Notes that a verb refused somebody: what was asked and the code it was refused with. Bounded per
- * actor and minute, so that guessing cannot fill the log; unknown codes have the smaller budget.
+ * Notes refusals in the audit log. Bounded per actor and minute, so that guessing cannot fill the
+ * log; unknown codes have the smaller budget. Nothing is answered: one `undefined` per row.
  */
-export async function auditRefusal(
+export async function auditRefusals(
   db: Database,
-  caller: Caller,
-  refusal: { reason: string; redemption_id?: string | undefined; offer_id?: string | undefined },
-): Promise<void> {
-  const kind = refusal.reason === 'unknown_code' ? 'unknown' : 'known';
-  const { redemption_id = null, ...metadata } = refusal;
-  await db.query(REFUSE(changedBy(caller), kind, BUDGET[kind], redemption_id, metadata));
+  rows: readonly Refused[],
+): Promise<readonly undefined[]> {
+  const refusals = rows.map(({ caller, redemption_id = null, ...metadata }) => {
+    const kind = metadata.reason === 'unknown_code' ? 'unknown' : 'known';
+    return { changed_by: changedBy(caller), kind, budget: BUDGET[kind], redemption_id, metadata };
+  });
+  await db.query(REFUSE(batch(refusals)));
+  return rows.map(() => undefined);
 }

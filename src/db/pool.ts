@@ -14,8 +14,11 @@ export type Step = Statement & { onLockTimeout?: FailureCode };
 export interface Database {
   /** Runs one statement by itself. Throws Failure. */
   query<R = Row>(statement: Statement): Promise<R[]>;
-  /** Runs several statements as one transaction in one round trip; the rows of each. Throws Failure. */
-  transaction(steps: Step[]): Promise<Row[][]>;
+  /**
+   * Runs several statements as one transaction in one round trip; the rows of each. It waits up to
+   * `lockTimeoutMs` for each lock. Throws Failure.
+   */
+  transaction(steps: Step[], lockTimeoutMs?: number): Promise<Row[][]>;
   /** Connections: in all, idle, and requests that wait for one. */
   usage(): { total: number; idle: number; waiting: number };
   close(): Promise<void>;
@@ -47,8 +50,8 @@ const RETRIES_MAX = 3;
 const SESSION = `SET datestyle = 'ISO'; SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 // SET LOCAL and not a connection parameter: behind a transaction pooler a session is shared.
-const BEGIN = `BEGIN; SET LOCAL datestyle = 'ISO'; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
-  SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
+const begin = (lockTimeoutMs: number) => `BEGIN; SET LOCAL datestyle = 'ISO';
+  SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 const OID = { int8: 20, numeric: 1700, timestamptz: 1184 } as const;
 
@@ -81,10 +84,10 @@ export function openDatabase(options: DatabaseOptions): Database {
         throw toFailure(error);
       }
     },
-    async transaction(steps) {
+    async transaction(steps, lockTimeoutMs = LOCK_TIMEOUT_MS) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await runOnce(pool, steps);
+          return await runOnce(pool, steps, lockTimeoutMs);
         } catch (error) {
           if (attempt > RETRIES_MAX || !isRetryable(error)) throw toFailure(error);
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
@@ -112,7 +115,20 @@ export function openQueuePool(options: Pick<DatabaseOptions, 'url' | 'max' | 'on
   return pool;
 }
 
-async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
+/** The same database, whose transactions wait less long, or longer, for a lock. */
+export function withLockTimeout(db: Database, lockTimeoutMs: number): Database {
+  return { ...db, transaction: (steps) => db.transaction(steps, lockTimeoutMs) };
+}
+
+/**
+ * True when the database is away, or does not say what became of a transaction. To ask again at
+ * once would not help, and an answer found then might not be where it was promised to be.
+ */
+export function isOutage(error: unknown): boolean {
+  return error instanceof Failure && error.cause !== undefined && isConnectionLost(error.cause);
+}
+
+async function runOnce(pool: pg.Pool, steps: Step[], lockTimeoutMs: number): Promise<Row[][]> {
   const client = await pool.connect();
   let inDoubt: Error | undefined;
   // A warning at the commit itself: a standby did not confirm, so the commit is here but not where
@@ -133,7 +149,7 @@ async function runOnce(pool: pg.Pool, steps: Step[]): Promise<Row[][]> {
       });
     });
   const sent = [
-    client.query(BEGIN),
+    client.query(begin(lockTimeoutMs)),
     ...steps.map((step, i) => send(step, i === steps.length - 1)),
     client.query('COMMIT'),
   ];

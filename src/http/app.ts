@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts';
 import type { Database } from '../db/pool.ts';
 import type { Feed } from '../events/feed.ts';
 import type { Audience } from './auth.ts';
+import type { Grouped } from './grouped.ts';
 import type { Guard } from './guard.ts';
 import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -43,6 +44,7 @@ export interface ServerOptions {
 /** What every route gets. */
 export interface RouteDeps extends ServerOptions {
   limits: Limits;
+  grouped: Grouped;
   feed: Feed;
   streams: Streams;
   guard: Guard;

@@ -6,9 +6,9 @@ import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { authenticateDevice } from '../devices/authenticate.ts';
 import { isOfDevice } from '../devices/token.ts';
-import { rememberMember } from '../members/members.ts';
 import { authenticateBasic, authenticateKey, type Proof } from '../merchants/authenticate.ts';
 import type { Prover } from '../merchants/proof.ts';
+import type { Grouped } from './grouped.ts';
 import type { LimitName, Limits } from './limits.ts';
 import type { Identity } from './tokens.ts';
 
@@ -38,6 +38,7 @@ declare module 'fastify' {
 
 export interface AuthOptions {
   db: Database;
+  grouped: Grouped;
   verify: (token: string) => Promise<Identity>;
   prover: Prover;
   limits: Limits;
@@ -93,7 +94,8 @@ async function identify(
   }
   if (audience === 'merchant') {
     const beforeHashing = () => options.limits.check('authFailures', ip ?? 'unknown');
-    const proof = { prover: options.prover, beforeHashing };
+    const { grouped, prover } = options;
+    const proof = { keyOf: grouped.keys.submit, prover, beforeHashing };
     const merchant = await merchantOf(options.db, proof, scheme.toLowerCase(), credential);
     const details = merchant.key_id ? { key_id: merchant.key_id } : { key_id: 'basic' };
     request.merchant = merchant;
@@ -110,7 +112,7 @@ async function identify(
   request.caller = { actor: { type, id: String(claims.user_id) }, ...circumstances };
   const fingerprint = JSON.stringify(claims);
   if (type === 'user' && !seen.has(fingerprint)) {
-    await rememberMember(options.db, claims);
+    await options.grouped.members.submit(claims);
     if (seen.size >= SEEN_MAX) seen.clear();
     seen.add(fingerprint);
   }
@@ -138,7 +140,7 @@ function merchantOf(
   scheme: string,
   credential: string,
 ): Promise<MerchantCredential> {
-  if (scheme === 'bearer') return authenticateKey(db, proof, credential);
+  if (scheme === 'bearer') return authenticateKey(proof, credential);
   if (scheme !== 'basic') throw new Failure('unauthorized');
   const [, merchantId = '', secret = ''] =
     /^([^:]*):(.*)$/s.exec(Buffer.from(credential, 'base64').toString('utf8')) ?? [];

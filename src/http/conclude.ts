@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify';
-import { auditRefusal } from '../audit/refuse.ts';
 import type { Answer } from '../core/answer.ts';
 import { unwrap } from '../core/answer.ts';
 import { Failure } from '../core/failure.ts';
@@ -42,7 +41,7 @@ export async function conclude<Value>(
   if (isRefusal && about !== 'not audited') {
     const { redemption_id } = answer;
     const subject = { ...about, ...(redemption_id && { redemption_id }) };
-    await auditRefusal(deps.db, request.caller, { reason, ...subject });
+    await deps.grouped.refused.submit({ caller: request.caller, reason, ...subject });
   }
   return unwrap(answer);
 }

@@ -10,6 +10,7 @@ export interface Metrics {
   violations: Gauge<'invariant' | 'scope'>;
   jobs: Counter<'job' | 'outcome'>;
   streams: Gauge;
+  groups: Histogram<'verb'>;
 }
 
 /** Labels are bounded: routes, statuses and codes, never ids. */
@@ -46,6 +47,13 @@ export function createMetrics(db: Database): Metrics {
       name: 'lumis_invariant_violations',
       help: 'rows that break an invariant, as the last check of recent or of all rows found them; 0 is right',
       labelNames: ['invariant', 'scope'],
+      registers,
+    }),
+    groups: new Histogram({
+      name: 'lumis_group_rows',
+      help: 'rows that one transaction of a verb decided together: 1 while it is quiet',
+      labelNames: ['verb'],
+      buckets: [1, 2, 4, 8, 16, 32, 64, 128],
       registers,
     }),
     streams: new Gauge({

@@ -15,6 +15,7 @@ import { createProver } from '../merchants/proof.ts';
 import type { App, OwnTls, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
 import { createGate } from './auth.ts';
 import { closeUnusedConnections } from './closing.ts';
+import { openGrouped } from './grouped.ts';
 import { openGuard } from './guard.ts';
 import { DOCS_CSP, securityHeaders } from './headers.ts';
 import { openLimits } from './limits.ts';
@@ -95,7 +96,12 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   });
-  app.addHook('onRequest', createGate({ db, verify, prover: createProver(), limits }));
+  const grouped = openGrouped(options);
+  app.addHook('onClose', async () => {
+    // a client may have gone; what it asked for is under way still
+    await Promise.all(Object.values(grouped).map((group) => group.drain()));
+  });
+  app.addHook('onRequest', createGate({ db, grouped, verify, prover: createProver(), limits }));
   app.addHook('preHandler', refuseUnstorable);
 
   await app.register(swagger, openApi(options.version));
@@ -104,7 +110,7 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     staticCSP: DOCS_CSP,
     uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
   });
-  const deps: RouteDeps = { ...options, limits, ...openLive(app, options) };
+  const deps: RouteDeps = { ...options, limits, grouped, ...openLive(app, options) };
   await app.register(async (scope) => {
     publicRoutes(scope as unknown as App, deps);
   });

@@ -1,4 +1,5 @@
 import {
+  type CryptoKey,
   createRemoteJWKSet,
   decodeProtectedHeader,
   errors,
@@ -25,27 +26,55 @@ export interface Identity {
   expiresAt: number;
 }
 
+/** How many verified tokens are remembered, of what length, and for how long. */
+const KNOWN_MAX = 20_000;
+const KNOWN_LENGTH_MAX = 1024;
+/** Short beside the ten minutes for which a key set is believed: a key taken out of it must end. */
+const KNOWN_MS = 60_000;
 const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
 const TOKEN_LENGTH_MAX = 8192;
 const USER_ID_MAX = 2_147_483_647;
+
+/**
+ * Remembers what verified tokens prove: a wallet sends the same one with every request, and looking
+ * it up costs a hundredth of verifying it. Only the whole text counts, and never beyond its end.
+ */
+function rememberTokens(
+  verify: (token: string) => Promise<Identity>,
+): (token: string) => Promise<Identity> {
+  const known = new Map<string, { identity: Identity; until: number }>();
+  return async (token) => {
+    const held = known.get(token);
+    const now = Date.now();
+    if (held && now < held.until) return held.identity;
+    const identity = await verify(token);
+    if (token.length > KNOWN_LENGTH_MAX) return identity;
+    known.delete(token);
+    const [oldest] = known.keys();
+    if (known.size >= KNOWN_MAX && oldest !== undefined) known.delete(oldest);
+    known.set(token, { identity, until: Math.min(identity.expiresAt * 1000, now + KNOWN_MS) });
+    return identity;
+  };
+}
 
 /**
  * Verifies member tokens: HS256 with our secret, or the keys of a JWKS, never one with the other's.
  * `sub` is the user id as a number or decimal string; `exp` is required. Throws `unauthorized`.
  */
 export function createTokenVerifier(options: TokenOptions): (token: string) => Promise<Identity> {
-  const secret = options.secret ? new TextEncoder().encode(options.secret) : undefined;
+  // imported once: a key given as bytes is imported again for every token
+  const secret = options.secret ? importSecret(options.secret) : undefined;
   const remote = options.jwksUrl ? createRemoteJWKSet(new URL(options.jwksUrl)) : undefined;
   const checks = {
     requiredClaims: ['sub', 'exp'],
     ...(options.issuer ? { issuer: options.issuer } : {}),
     ...(options.audience ? { audience: options.audience } : {}),
   };
-  return async (token) => {
+  return rememberTokens(async (token) => {
     try {
       if (token.length > TOKEN_LENGTH_MAX) throw new Failure('unauthorized');
       const symmetric = decodeProtectedHeader(token).alg === 'HS256';
-      const key = symmetric ? secret : remote;
+      const key = symmetric ? await secret : remote;
       if (!key) throw new Failure('unauthorized');
       const algorithms = symmetric ? ['HS256'] : ASYMMETRIC;
       const { payload } = await jwtVerify(token, key as JWTVerifyGetKey, { ...checks, algorithms });
@@ -55,7 +84,13 @@ export function createTokenVerifier(options: TokenOptions): (token: string) => P
       const unreachable = isKeyServerFault(error);
       throw new Failure(unreachable ? 'overloaded' : 'unauthorized', { cause: error });
     }
-  };
+  });
+}
+
+function importSecret(secret: string): Promise<CryptoKey> {
+  const bytes = new TextEncoder().encode(secret);
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  return crypto.subtle.importKey('raw', bytes, algorithm, false, ['verify']);
 }
 
 function isKeyServerFault(error: unknown): boolean {

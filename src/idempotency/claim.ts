@@ -20,6 +20,15 @@ export function claim(actor: Actor, key: string, operation: string, input: objec
   return { actor_type: actor.type, actor_id: actor.id, key, fingerprint };
 }
 
+/**
+ * Tells apart what may share an answer, for a group: the scoped key, and all that decides the answer
+ * under it, a merchant's credential too. Where the request came from decides nothing.
+ */
+export function identifyClaim<Row extends Claim & { changed_by: object }>(row: Row) {
+  const { actor_type, actor_id, key, changed_by: _, ...request } = row;
+  return { key: JSON.stringify([actor_type, actor_id, key]), request: JSON.stringify(request) };
+}
+
 const CLAIM = prepared(
   'idempotency.claim',
   `INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint)

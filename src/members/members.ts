@@ -13,7 +13,10 @@ export interface MemberClaims {
 
 const REMEMBER = prepared(
   'members.remember',
-  `INSERT INTO lumis.members AS m (user_id, display_name, email, locale) VALUES ($1, $2, $3, $4)
+  `INSERT INTO lumis.members AS m (user_id, display_name, email, locale)
+   SELECT i.user_id, i.display_name, i.email, i.locale
+   FROM json_to_recordset($1) AS i(user_id integer, display_name text, email text, locale text)
+   ORDER BY i.user_id
    ON CONFLICT (user_id) DO UPDATE
      SET display_name = coalesce(excluded.display_name, m.display_name),
        email = coalesce(excluded.email, m.email), locale = coalesce(excluded.locale, m.locale),
@@ -22,10 +25,16 @@ const REMEMBER = prepared(
        coalesce(excluded.locale, m.locale)) IS DISTINCT FROM (m.display_name, m.email, m.locale)`,
 );
 
-/** Keeps what a token tells of its member, so that support can find them. */
-export async function rememberMember(db: Database, claims: MemberClaims): Promise<void> {
-  const { user_id, display_name, email, locale } = claims;
-  await db.query(REMEMBER(user_id, display_name, email, locale));
+/**
+ * Keeps what tokens tell of their members, so that support can find them. One row per member.
+ * Nothing is answered: one `undefined` per row.
+ */
+export async function rememberMembers(
+  db: Database,
+  rows: readonly MemberClaims[],
+): Promise<readonly undefined[]> {
+  await db.query(REMEMBER(JSON.stringify(rows)));
+  return rows.map(() => undefined);
 }
 
 const BY_ID = prepared(

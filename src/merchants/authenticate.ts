@@ -6,30 +6,46 @@ import { prepared } from '../db/statement.ts';
 import { parseMerchantKey } from './key.ts';
 import type { Prover } from './proof.ts';
 
-/** The prover, and who may stop a caller before a hash is paid for. */
+/** What a merchant key's text is proven against. */
+export interface StoredKey {
+  merchant_id: string;
+  secret_hash: string;
+}
+
+/** Where keys are found, the prover, and who may stop a caller before a hash is paid for. */
 export interface Proof {
+  keyOf: (keyId: string) => Promise<StoredKey | undefined>;
   prover: Prover;
   beforeHashing: () => Promise<void>;
 }
 
-const KEY = prepared(
-  'merchants.key',
-  `SELECT k.merchant_id, k.secret_hash
+const KEYS = prepared(
+  'merchants.prove_keys',
+  `SELECT k.key_id, k.merchant_id, k.secret_hash
    FROM lumis.merchant_keys k JOIN rewards.merchants m USING (merchant_id)
-   WHERE m.is_active AND k.key_id = $1 AND k.revoked_at IS NULL`,
+   WHERE m.is_active AND k.key_id = ANY ($1::text[]) AND k.revoked_at IS NULL`,
 );
+
+/** The keys of these ids that hold, in their order; undefined for one that does not. */
+export async function findKeys(
+  db: Database,
+  keyIds: readonly string[],
+): Promise<(StoredKey | undefined)[]> {
+  const rows = await db.query<StoredKey & { key_id: string }>(KEYS(keyIds));
+  const found = new Map(rows.map((row) => [row.key_id, row]));
+  return keyIds.map((id) => found.get(id));
+}
 
 /**
  * The merchant that a merchant key belongs to. Malformed keys cost neither query nor hash.
  * Throws `unauthorized`, the same for unknown, revoked and wrong; `overloaded` when hashes queue.
  */
 export async function authenticateKey(
-  db: Database,
-  { prover, beforeHashing }: Proof,
+  { keyOf, prover, beforeHashing }: Proof,
   text: string,
 ): Promise<MerchantCredential> {
   const key = parseMerchantKey(text);
-  const [row] = key ? await db.query(KEY(key.key_id)) : [];
+  const row = key && (await keyOf(key.key_id));
   if (!key || !row || !(await prover.prove(key.secret, row.secret_hash, beforeHashing))) {
     throw new Failure('unauthorized');
   }
@@ -57,18 +73,21 @@ const UUID = new RegExp(UUID_PATTERN);
  */
 export async function authenticateBasic(
   db: Database,
-  { prover, beforeHashing }: Proof,
+  proof: Proof,
   merchantId: string,
   secret: string,
 ): Promise<MerchantCredential> {
   if (!UUID.test(merchantId)) throw new Failure('unauthorized');
   if (parseMerchantKey(secret)) {
-    const by = await authenticateKey(db, { prover, beforeHashing }, secret);
+    const by = await authenticateKey(proof, secret);
     if (by.merchant_id !== merchantId.toLowerCase()) throw new Failure('unauthorized');
     return by;
   }
   const [row] = await db.query(HASH(merchantId));
-  if (!row?.api_key_hash || !(await prover.prove(secret, row.api_key_hash, beforeHashing))) {
+  if (
+    !row?.api_key_hash ||
+    !(await proof.prover.prove(secret, row.api_key_hash, proof.beforeHashing))
+  ) {
     throw new Failure('unauthorized');
   }
   return { merchant_id: merchantId.toLowerCase(), key_id: null, proven_hash: row.api_key_hash };

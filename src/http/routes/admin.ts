@@ -24,7 +24,6 @@ import { adjust } from '../../ledger/adjust.ts';
 import { balanceOf } from '../../ledger/balance.ts';
 import { ledgerOf } from '../../ledger/entries.ts';
 import { listMembers } from '../../members/members.ts';
-import { cancel } from '../../redemptions/cancel.ts';
 import { reverse } from '../../redemptions/reverse.ts';
 import { findRedemption, searchRedemptions } from '../../redemptions/search.ts';
 import type { App, RouteDeps } from '../app.ts';
@@ -94,7 +93,7 @@ function memberRoutes(app: App, deps: RouteDeps): void {
 }
 
 function redemptionRoutes(app: App, deps: RouteDeps): void {
-  const { db } = deps;
+  const { db, grouped } = deps;
   app.get(
     '/admin/redemptions',
     route('Search redemptions', { querystring: SearchQuery }, { 200: Page(FoundRedemption) }),
@@ -120,7 +119,7 @@ function redemptionRoutes(app: App, deps: RouteDeps): void {
         user_id: null,
         changed_by: changedBy(request.caller),
       };
-      const [answer] = await cancel(db, [row]);
+      const answer = await grouped.cancel.submit(row);
       return conclude(deps, request, 'cancel', answer, { redemption_id: input.redemption_id });
     },
   );

@@ -15,9 +15,7 @@ import { qrPng, qrSvg } from '../../core/qr.ts';
 import { balanceOf } from '../../ledger/balance.ts';
 import { ledgerOf } from '../../ledger/entries.ts';
 import { findOffer, listOffers } from '../../offers/catalogue.ts';
-import { cancel } from '../../redemptions/cancel.ts';
 import { redemptionOfMember, redemptionsOfMember } from '../../redemptions/find.ts';
-import { redeem } from '../../redemptions/redeem.ts';
 import type { App, RouteDeps } from '../app.ts';
 import { claimOf, conclude } from '../conclude.ts';
 import { routeOf } from './common.ts';
@@ -49,8 +47,7 @@ function offerRoutes(app: App, { db }: RouteDeps): void {
 }
 
 function redeemRoutes(app: App, deps: RouteDeps): void {
-  const { db, config } = deps;
-  const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
+  const { grouped } = deps;
 
   app.post(
     '/rewards/redemptions',
@@ -68,7 +65,7 @@ function redeemRoutes(app: App, deps: RouteDeps): void {
         offer_id,
         changed_by: changedBy(request.caller),
       };
-      const [answer] = await redeem(db, issuing, [row]);
+      const answer = await grouped.redeem.submit(row);
       const redeemed = await conclude(deps, request, 'redeem', answer, { offer_id });
       return reply.code(201).send(redeemed);
     },
@@ -90,7 +87,7 @@ function redeemRoutes(app: App, deps: RouteDeps): void {
         reason: null,
         changed_by: changedBy(request.caller),
       };
-      const [answer] = await cancel(db, [row]);
+      const answer = await grouped.cancel.submit(row);
       return conclude(deps, request, 'cancel', answer, { redemption_id });
     },
   );

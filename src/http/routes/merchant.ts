@@ -12,7 +12,6 @@ import {
 import { changedBy } from '../../core/actor.ts';
 import { merchantStats } from '../../merchants/stats.ts';
 import { parseScan } from '../../redemptions/code.ts';
-import { confirm } from '../../redemptions/confirm.ts';
 import { redemptionsOfMerchant } from '../../redemptions/find.ts';
 import { reverse } from '../../redemptions/reverse.ts';
 import { validate } from '../../redemptions/validate.ts';
@@ -32,7 +31,7 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
 }
 
 function counterRoutes(app: App, deps: RouteDeps): void {
-  const { db, limits, config } = deps;
+  const { db, limits, config, grouped } = deps;
 
   app.post(
     '/merchant/validate',
@@ -84,7 +83,7 @@ function counterRoutes(app: App, deps: RouteDeps): void {
         redemption_id,
         changed_by: changedBy(request.caller),
       };
-      const [answer] = await confirm(db, [row]);
+      const answer = await grouped.confirm.submit(row);
       return conclude(deps, request, 'confirm', answer, { redemption_id });
     },
   );

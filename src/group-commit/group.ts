@@ -1,0 +1,135 @@
+import { Failure } from '../core/failure.ts';
+import { type Database, isOutage, withLockTimeout } from '../db/pool.ts';
+
+/**
+ * Group commit: what arrives while a statement is under way leaves with the next one.
+ *
+ * A commit costs about the same for one row as for a hundred: a round trip, a flush of the log, and
+ * on a hot offer the wait for its one lock. So each call of a verb takes everybody along who came
+ * meanwhile. Nobody waits for company: with nothing under way a request leaves at once, by itself,
+ * and the busier it gets the larger the groups become. There is no timer.
+ */
+export interface Group<Row, Result> {
+  /**
+   * What the verb answers for this row. Throws what it throws for the row alone, and `overloaded`
+   * when too many wait already.
+   */
+  submit(row: Row): Promise<Result>;
+  /** Resolves when nothing waits and nothing is under way: after the server, before the database. */
+  drain(): Promise<void>;
+}
+
+export interface GroupOptions<Row> {
+  /**
+   * What a row is about, and everything that decides its answer. Rows of the same `key` are never in
+   * one group; with the same `request` too they are one row, and share its answer. Without it every
+   * row is its own.
+   */
+  identify?: (row: Row) => { key: string; request: string };
+  /** told the size of each group that leaves */
+  onDeparture?: (rows: number) => void;
+}
+
+/**
+ * Rows of one group. The gain of one more row is spent by then (a commit is shared by so many
+ * already), while all of them hold their locks until the last is done, and the trigger that adds to
+ * a merchant's totals, once per row, looks at every version of it that the group has made.
+ */
+const ROWS_MAX = 128;
+/** Groups under way: while the log is flushed for one, the next is decided. */
+const GROUPS_MAX = 2;
+/** Rows that wait, beyond which the next is told to come back: about a second's work. */
+const WAITING_MAX = 2000;
+/** Rows of groups that failed, under way by themselves; the other connections stay free. */
+const ALONE_MAX = 8;
+/**
+ * How long a group waits for a lock. Its rows then go one by one, with the usual patience: a row
+ * that somebody holds for long must not keep all the others waiting behind it.
+ */
+const GROUP_LOCK_TIMEOUT_MS = 500;
+
+interface Waiting<Row, Result> {
+  row: Row;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Opens the group of one verb: `run` takes rows and answers each, in their order. */
+export function openGroup<Row, Result>(
+  db: Database,
+  run: (db: Database, rows: readonly Row[]) => Promise<readonly Result[]>,
+  { identify, onDeparture }: GroupOptions<Row> = {},
+): Group<Row, Result> {
+  type Rows = Waiting<Row, Result>[];
+  const impatient = withLockTimeout(db, GROUP_LOCK_TIMEOUT_MS);
+  const together: Rows = [];
+  const alone: Rows = [];
+  const underWay = { together: 0, alone: 0 };
+  const onEmpty: (() => void)[] = [];
+
+  const depart = async (rows: Rows) => {
+    onDeparture?.(rows.length);
+    try {
+      const isGroup = rows.length > 1;
+      const results = await run(
+        isGroup ? impatient : db,
+        rows.map(({ row }) => row),
+      );
+      for (const [i, { resolve }] of rows.entries()) resolve(results[i] as Result);
+    } catch (error) {
+      // One row that cannot be decided has undone them all: the others are decided without it. What
+      // failed because the database is away, or in doubt, fails for all.
+      if (rows.length > 1 && !isOutage(error)) alone.push(...rows);
+      else for (const { reject } of rows) reject(error);
+    }
+  };
+  const send = (kind: keyof typeof underWay, rows: Rows) => {
+    underWay[kind] += 1;
+    void depart(rows).finally(() => {
+      underWay[kind] -= 1;
+      leave();
+    });
+  };
+  const leave = () => {
+    while (together.length > 0 && underWay.together < GROUPS_MAX) {
+      send('together', together.splice(0, ROWS_MAX));
+    }
+    while (alone.length > 0 && underWay.alone < ALONE_MAX) send('alone', alone.splice(0, 1));
+    if (underWay.together + underWay.alone > 0) return;
+    for (const tell of onEmpty.splice(0)) tell();
+  };
+  const enter = (row: Row) =>
+    new Promise<Result>((resolve, reject) => {
+      if (together.length + alone.length >= WAITING_MAX) {
+        throw new Failure('overloaded', { retryAfterSeconds: 1 });
+      }
+      together.push({ row, resolve, reject });
+      leave();
+    });
+
+  return {
+    submit: identify ? oncePerKey(identify, enter) : enter,
+    async drain() {
+      if (underWay.together + underWay.alone === 0) return;
+      await new Promise<void>((resolve) => onEmpty.push(resolve));
+    },
+  };
+}
+
+/** Keys of a group must differ: what repeats a request shares its answer, all else waits its turn. */
+function oncePerKey<Row, Result>(
+  identify: (row: Row) => { key: string; request: string },
+  enter: (row: Row) => Promise<Result>,
+): (row: Row) => Promise<Result> {
+  const held = new Map<string, { request: string; answer: Promise<Result> }>();
+  return async (row) => {
+    const { key, request } = identify(row);
+    for (let other = held.get(key); other; other = held.get(key)) {
+      if (other.request === request) return other.answer;
+      await other.answer.catch(() => undefined);
+    }
+    const answer = enter(row).finally(() => held.delete(key));
+    held.set(key, { request, answer });
+    return answer;
+  };
+}

@@ -1,0 +1,47 @@
+import { auditRefusals, type Refused } from '../audit/refuse.ts';
+import type { Cancelled, Confirmed, Redeemed } from '../contract/redemption.ts';
+import type { Answer } from '../core/answer.ts';
+import { type Group, openGroup } from '../group-commit/group.ts';
+import { identifyClaim } from '../idempotency/claim.ts';
+import { type MemberClaims, rememberMembers } from '../members/members.ts';
+import { findKeys, type StoredKey } from '../merchants/authenticate.ts';
+import { type Cancel, cancel } from '../redemptions/cancel.ts';
+import { type Confirm, confirm } from '../redemptions/confirm.ts';
+import { type Redeem, redeem } from '../redemptions/redeem.ts';
+import type { ServerOptions } from './app.ts';
+
+/** The operations that requests share while many come at once; the others each run by themselves. */
+export interface Grouped {
+  redeem: Group<Redeem, Answer<Redeemed>>;
+  confirm: Group<Confirm, Answer<Confirmed>>;
+  cancel: Group<Cancel, Answer<Cancelled>>;
+  refused: Group<Refused, undefined>;
+  members: Group<MemberClaims, undefined>;
+  keys: Group<string, StoredKey | undefined>;
+}
+
+/** Opens one group for each; requests of a process go through the same ones. */
+export function openGrouped({ db, config, metrics }: ServerOptions): Grouped {
+  const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
+  const options = <Identify>(verb: string, identify: Identify) => ({
+    identify,
+    onDeparture: (rows: number) => metrics.groups.observe({ verb }, rows),
+  });
+  const ofMember = (claims: MemberClaims) => ({
+    key: String(claims.user_id),
+    request: JSON.stringify(claims),
+  });
+  const ofKey = (id: string) => ({ key: id, request: id });
+  return {
+    redeem: openGroup(
+      db,
+      (db, rows) => redeem(db, issuing, rows),
+      options('redeem', identifyClaim<Redeem>),
+    ),
+    confirm: openGroup(db, confirm, options('confirm', identifyClaim<Confirm>)),
+    cancel: openGroup(db, cancel, options('cancel', identifyClaim<Cancel>)),
+    refused: openGroup(db, auditRefusals),
+    members: openGroup(db, rememberMembers, { identify: ofMember }),
+    keys: openGroup(db, findKeys, { identify: ofKey }),
+  };
+}
