@@ -18,10 +18,13 @@ const CONSTRAINTS: Record<string, { field: string; detail: string }> = {
   offers_window_opens_before_it_ends: { field: 'body.valid_to', detail: 'window_order' },
 };
 
-/** Serialization failure and deadlock: nothing happened, and trying again is right. */
+/**
+ * Nothing happened, and trying again is right: a serialization failure, a deadlock, or somebody who
+ * wrote the answer under an idempotency key first, which the next attempt finds.
+ */
 export function isRetryable(error: unknown): boolean {
-  const code = (error as DriverError).code;
-  return code === '40001' || code === '40P01';
+  const { code, constraint } = error as DriverError;
+  return code === '40001' || code === '40P01' || constraint === 'idempotency_keys_pkey';
 }
 
 /** A lock was not granted within lock_timeout. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor } from '../core/actor.ts';
 import type { Step } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import type { Statement } from '../db/statement.ts';
 
 /** An idempotency key, scoped to the caller, with a digest of what was asked under it. */
 export interface Claim {
@@ -29,22 +29,14 @@ export function identifyClaim<Row extends Claim & { changed_by: object }>(row: R
   return { key: JSON.stringify([actor_type, actor_id, key]), request: JSON.stringify(request) };
 }
 
-const CLAIM = prepared(
-  'idempotency.claim',
-  `INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint)
-   SELECT i.actor_type, i.actor_id, i.key, decode(i.fingerprint, 'hex')
-   FROM json_to_recordset($1) AS i(actor_type text, actor_id text, key text, fingerprint text)
-   ORDER BY 1, 2, 3
-   ON CONFLICT DO NOTHING`,
-);
-
 /**
- * R12: the first statement of a deciding transaction. A key that another transaction holds is
- * awaited (up to the lock timeout, then `idempotency_in_progress`); afterwards either its stored
- * answer is there, or the key is ours with `answer` still NULL. Keys within a batch must differ.
+ * R12: a verb's deciding statement, which begins with `input` and ends with `ANSWER`. It writes each
+ * key with its answer, once. A key that another transaction is writing is awaited there (up to the
+ * lock timeout, then `idempotency_in_progress`); what that one wrote makes this one start again, and
+ * find it. Keys within a batch must differ.
  */
-export function claimKeys(rows: readonly Claim[]): Step {
-  return { ...CLAIM(JSON.stringify(rows)), onLockTimeout: 'idempotency_in_progress' };
+export function underKeys(statement: Statement): Step {
+  return { ...statement, onLockTimeout: 'idempotency_in_progress' };
 }
 
 /**
@@ -55,25 +47,20 @@ export const input = (columns: string) => `input AS MATERIALIZED (
     SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
     FROM json_to_recordset($1) AS i(ord integer, ${columns},
       actor_type text, actor_id text, key text, fingerprint text)
-    JOIN lumis.idempotency_keys k
+    LEFT JOIN lumis.idempotency_keys k
       ON (k.actor_type, k.actor_id, k.key) = (i.actor_type, i.actor_id, i.key)
   )`;
 
 /**
  * Ends it. Reads a CTE `decided` with a row for each of the input: its columns, and `answer` (NULL:
- * undecided) and `keep`. Keeps fresh answers under their keys, drops the keys whose outcome must
- * not be stored, and returns one `answer` per row in the order of the input.
+ * undecided) and `keep` (the outcome may be stored). Keeps fresh answers under their keys and returns
+ * one `answer` per row, in the order of the input.
  */
-export const ANSWER = `
-  kept AS (
-    UPDATE lumis.idempotency_keys k SET answer = d.answer
-    FROM decided d
-    WHERE d.stored IS NULL AND d.keep
-      AND (k.actor_type, k.actor_id, k.key) = (d.actor_type, d.actor_id, d.key)
-  ), dropped AS (
-    DELETE FROM lumis.idempotency_keys k USING decided d
-    WHERE d.stored IS NULL AND NOT d.keep
-      AND (k.actor_type, k.actor_id, k.key) = (d.actor_type, d.actor_id, d.key)
+export const ANSWER = `kept AS (
+    INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
+    SELECT d.actor_type, d.actor_id, d.key, decode(d.fingerprint, 'hex'), d.answer
+    FROM decided d WHERE d.stored IS NULL AND d.keep
+    ORDER BY d.actor_type, d.actor_id, d.key
   )
   SELECT CASE WHEN d.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
               ELSE coalesce(d.stored, d.answer) END AS answer

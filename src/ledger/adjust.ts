@@ -2,7 +2,7 @@ import type { Adjusted } from '../contract/ledger.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembers } from './lock.ts';
 
 /** Points given (positive) or taken (negative) by staff, with a reason. */
@@ -25,12 +25,11 @@ export async function adjust(
   return decideAll(rows, async (open) => {
     const members = open.map((row) => row.user_id);
     const results = await db.transaction([
-      claimKeys(open),
       TAKE_TURNS(members),
       lockMembers(members),
-      ADJUST(batch(open)),
+      underKeys(ADJUST(batch(open))),
     ]);
-    return results[3]?.map((row) => row.answer ?? undefined) ?? [];
+    return results[2]?.map((row) => row.answer ?? undefined) ?? [];
   });
 }
 

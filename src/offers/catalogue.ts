@@ -3,7 +3,7 @@ import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.t
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { contains, planned, prepared } from '../db/statement.ts';
-import { OFFER_TIME, SHOWN_COLUMNS } from './offer.ts';
+import { LIVE_OF, OFFER_TIME, SHOWN_COLUMNS } from './offer.ts';
 
 /**
  * What a member is shown, and whether it can be redeemed: the predicate that the redeem statement
@@ -22,9 +22,8 @@ const SHOWN = `SELECT ${SHOWN_COLUMNS}, jsonb_build_object(
     o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity,
     clock_timestamp()) AS refusal) w
   LEFT JOIN LATERAL (
-    SELECT o.max_redemptions_per_user - count(*) AS allowance FROM rewards.user_redemptions r
-    WHERE r.user_id = $1 AND r.offer_id = o.offer_id
-      AND r.redemption_status IN ('pending', 'confirmed')
+    SELECT o.max_redemptions_per_user - count(*) AS allowance FROM ${LIVE_OF('$1')} r
+    WHERE o.max_redemptions_per_user IS NOT NULL AND r.offer_id = o.offer_id
   ) a ON o.max_redemptions_per_user IS NOT NULL`;
 
 // Sold out stays visible (with its reason); inactive, ended and not yet started does not.

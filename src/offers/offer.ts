@@ -16,3 +16,11 @@ export const SHOWN_COLUMNS = `o.offer_id, coalesce(o.name_friendly, '') AS name_
 
 /** The columns of an Offer, from the same tables. */
 export const OFFER_COLUMNS = `${SHOWN_COLUMNS}, o.stock_held, o.is_active, o.updated_at`;
+
+/**
+ * SQL: a member's live redemptions (R5), of any offer. OFFSET 0 is a fence: the member's few rows
+ * come first, by the member's index. The planner may think as well of the offer's index, and a hot
+ * offer has as many live redemptions as there are members.
+ */
+export const LIVE_OF = (userId: string) => `(SELECT l.offer_id FROM rewards.user_redemptions l
+    WHERE l.user_id = ${userId} AND l.redemption_status IN ('pending', 'confirmed') OFFSET 0)`;

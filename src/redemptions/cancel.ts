@@ -2,7 +2,7 @@ import type { Cancelled } from '../contract/redemption.ts';
 import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
 import { answersOf, expireDue, lockRedemptions, ONE_WINS } from './redemption.ts';
@@ -24,15 +24,14 @@ export interface Cancel extends Claim {
 export async function cancel(db: Database, rows: readonly Cancel[]): Promise<Answer<Cancelled>[]> {
   const ids = rows.map((row) => row.redemption_id);
   const results = await db.transaction([
-    claimKeys(rows),
     lockRedemptions(ids),
     lockMembersOf(ids),
     lockOffersOf(ids),
     // after all locks: it takes the members and offers of the due ones alone
     expireDue(ids, null),
-    CANCEL(batch(rows)),
+    underKeys(CANCEL(batch(rows))),
   ]);
-  return answersOf<Cancelled>(results[5]) as Answer<Cancelled>[];
+  return answersOf<Cancelled>(results[4]) as Answer<Cancelled>[];
 }
 
 const CANCEL = prepared(

@@ -3,7 +3,7 @@ import type { MerchantCredential } from '../core/actor.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
 import {
   answersOf,
@@ -35,13 +35,12 @@ export async function confirm(
   return decideAll(rows, async (open) => {
     const ids = open.map((row) => row.redemption_id);
     const results = await db.transaction([
-      claimKeys(open),
       lockRedemptions(ids),
       expireDue(ids, null),
       lockMerchants(open.map((row) => row.merchant_id)),
-      CONFIRM(batch(open)),
+      underKeys(CONFIRM(batch(open))),
     ]);
-    return answersOf<Confirmed>(results[4]);
+    return answersOf<Confirmed>(results[3]);
   });
 }
 

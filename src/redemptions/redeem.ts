@@ -3,9 +3,10 @@ import { type Answer, decideAll } from '../core/answer.ts';
 import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
+import { LIVE_OF } from '../offers/offer.ts';
 import { newCode } from './code.ts';
 import { answersOf } from './redemption.ts';
 
@@ -44,12 +45,11 @@ export async function redeem(
       token: landingToken(),
     }));
     const results = await db.transaction([
-      claimKeys(open),
       lockMembers(open.map((row) => row.user_id)),
       lockOffers(open.map((row) => row.offer_id)),
-      REDEEM(batch(issued), issuing.ttl_minutes, issuing.public_url),
+      underKeys(REDEEM(batch(issued), issuing.ttl_minutes, issuing.public_url)),
     ]);
-    return answersOf<Redeemed>(results[3]);
+    return answersOf<Redeemed>(results[2]);
   });
 }
 
@@ -76,9 +76,8 @@ const REDEEM = prepared(
       o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
     LEFT JOIN LATERAL (
       SELECT o.max_redemptions_per_user - count(*) AS allowance
-      FROM rewards.user_redemptions r
-      WHERE r.user_id = i.user_id AND r.offer_id = i.offer_id
-        AND r.redemption_status IN ('pending', 'confirmed')
+      FROM ${LIVE_OF('i.user_id')} r
+      WHERE o.max_redemptions_per_user IS NOT NULL AND r.offer_id = i.offer_id
     ) a ON o.max_redemptions_per_user IS NOT NULL
   ), together AS (  -- and what the member's earlier rows of this batch leave over for it
     SELECT a.*, a.refusal IS NULL AND (

@@ -3,7 +3,7 @@ import type { MerchantCredential } from '../core/actor.ts';
 import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, prepared } from '../db/statement.ts';
-import { ANSWER, type Claim, claimKeys, input } from '../idempotency/claim.ts';
+import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockMerchantsOf } from '../merchants/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
@@ -29,14 +29,13 @@ export interface Reverse extends Claim, Omit<MerchantCredential, 'merchant_id'> 
 export async function reverse(db: Database, rows: readonly Reverse[]): Promise<Answer<Reversed>[]> {
   const ids = rows.map((row) => row.redemption_id);
   const results = await db.transaction([
-    claimKeys(rows),
     lockRedemptions(ids),
     lockMembersOf(ids),
     lockOffersOf(ids),
     lockMerchantsOf(ids),
-    REVERSE(batch(rows)),
+    underKeys(REVERSE(batch(rows))),
   ]);
-  return answersOf<Reversed>(results[5]) as Answer<Reversed>[];
+  return answersOf<Reversed>(results[4]) as Answer<Reversed>[];
 }
 
 const REVERSE = prepared(
