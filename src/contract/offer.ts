@@ -70,14 +70,18 @@ export const Offer = Closed({
 });
 export type Offer = Static<typeof Offer>;
 
+/** Whether a member may redeem an offer now, and all that stands against it. */
+export const Availability = Closed({
+  can_redeem: Type.Boolean(),
+  reasons: Type.Array(OneOf(REFUSALS)),
+  missing_lumis: Type.Integer(),
+});
+export type Availability = Static<typeof Availability>;
+
 /** An offer as a member sees it, with whether they may redeem it now and all that stands against it. */
 export const CatalogueOffer = Closed({
   ...SHOWN,
-  availability: Closed({
-    can_redeem: Type.Boolean(),
-    reasons: Type.Array(OneOf(REFUSALS)),
-    missing_lumis: Type.Integer(),
-  }),
+  availability: Availability,
 });
 export type CatalogueOffer = Static<typeof CatalogueOffer>;
 

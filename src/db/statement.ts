@@ -33,3 +33,12 @@ export function contains(text: string): string {
 export function batch(rows: readonly object[]): string {
   return JSON.stringify(rows.map((row, ord) => ({ ord, ...row })));
 }
+
+/**
+ * SQL to join a row by its key, from the index for each row of the batch. OFFSET 0 is a fence: the
+ * planner takes every batch for a hundred rows, and would read all of a table of thousands instead,
+ * also for one.
+ */
+export function byKey(table: string, condition: string): string {
+  return `LATERAL (SELECT * FROM ${table} WHERE ${condition} OFFSET 0)`;
+}

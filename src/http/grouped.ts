@@ -1,30 +1,33 @@
 import { auditRefusals, type Refused } from '../audit/refuse.ts';
-import type { Cancelled, Confirmed, Redeemed } from '../contract/redemption.ts';
+import type { Cancelled, Confirmed, Redeemed, Validated } from '../contract/redemption.ts';
 import type { Answer } from '../core/answer.ts';
 import { type Group, openGroup } from '../group-commit/group.ts';
 import { identifyClaim } from '../idempotency/claim.ts';
 import { type MemberClaims, rememberMembers } from '../members/members.ts';
 import { findKeys, type StoredKey } from '../merchants/authenticate.ts';
+import { type Look, listOffers, type Seen } from '../offers/catalogue.ts';
 import { type Cancel, cancel } from '../redemptions/cancel.ts';
 import { type Confirm, confirm } from '../redemptions/confirm.ts';
 import { type Redeem, redeem } from '../redemptions/redeem.ts';
+import { type Validate, validate } from '../redemptions/validate.ts';
 import type { ServerOptions } from './app.ts';
 
 /** The operations that requests share while many come at once; the others each run by themselves. */
 export interface Grouped {
   redeem: Group<Redeem, Answer<Redeemed>>;
+  validate: Group<Validate, Answer<Validated>>;
   confirm: Group<Confirm, Answer<Confirmed>>;
   cancel: Group<Cancel, Answer<Cancelled>>;
   refused: Group<Refused, undefined>;
   members: Group<MemberClaims, undefined>;
   keys: Group<string, StoredKey | undefined>;
+  offers: Group<Look, Seen>;
 }
 
 /** Opens one group for each; requests of a process go through the same ones. */
 export function openGrouped({ db, config, metrics }: ServerOptions): Grouped {
   const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
-  const options = <Identify>(verb: string, identify: Identify) => ({
-    identify,
+  const counted = (verb: string) => ({
     onDeparture: (rows: number) => metrics.groups.observe({ verb }, rows),
   });
   const ofMember = (claims: MemberClaims) => ({
@@ -33,15 +36,16 @@ export function openGrouped({ db, config, metrics }: ServerOptions): Grouped {
   });
   const ofKey = (id: string) => ({ key: id, request: id });
   return {
-    redeem: openGroup(
-      db,
-      (db, rows) => redeem(db, issuing, rows),
-      options('redeem', identifyClaim<Redeem>),
-    ),
-    confirm: openGroup(db, confirm, options('confirm', identifyClaim<Confirm>)),
-    cancel: openGroup(db, cancel, options('cancel', identifyClaim<Cancel>)),
+    redeem: openGroup(db, (db, rows) => redeem(db, issuing, rows), {
+      identify: identifyClaim<Redeem>,
+      ...counted('redeem'),
+    }),
+    validate: openGroup(db, validate, counted('validate')),
+    confirm: openGroup(db, confirm, { identify: identifyClaim<Confirm>, ...counted('confirm') }),
+    cancel: openGroup(db, cancel, { identify: identifyClaim<Cancel>, ...counted('cancel') }),
     refused: openGroup(db, auditRefusals),
     members: openGroup(db, rememberMembers, { identify: ofMember }),
     keys: openGroup(db, findKeys, { identify: ofKey }),
+    offers: openGroup(db, listOffers),
   };
 }

@@ -25,6 +25,7 @@ import { sendPlainHttpOn } from './plain.ts';
 import { problemOf, sendProblem } from './problem.ts';
 import { adminRoutes } from './routes/admin.ts';
 import { adminCatalogueRoutes } from './routes/admin-catalogue.ts';
+import { catalogueRoutes } from './routes/catalogue.ts';
 import { countersRoutes } from './routes/counters.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { liveRoutes } from './routes/live.ts';
@@ -114,7 +115,13 @@ export async function buildServer(options: ServerOptions): Promise<App> {
   await app.register(async (scope) => {
     publicRoutes(scope as unknown as App, deps);
   });
-  const audiences = [memberRoutes, merchantRoutes, adminRoutes, adminCatalogueRoutes];
+  const audiences = [
+    catalogueRoutes,
+    memberRoutes,
+    merchantRoutes,
+    adminRoutes,
+    adminCatalogueRoutes,
+  ];
   for (const routes of [...audiences, deviceRoutes, countersRoutes, liveRoutes, siteRoutes]) {
     await app.register(async (scope) => routes(scope as unknown as App, deps), {
       prefix: '/api/v1',

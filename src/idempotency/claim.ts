@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor } from '../core/actor.ts';
 import type { Step } from '../db/pool.ts';
-import type { Statement } from '../db/statement.ts';
+import { byKey, type Statement } from '../db/statement.ts';
 
 /** An idempotency key, scoped to the caller, with a digest of what was asked under it. */
 export interface Claim {
@@ -47,8 +47,8 @@ export const input = (columns: string) => `input AS MATERIALIZED (
     SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
     FROM json_to_recordset($1) AS i(ord integer, ${columns},
       actor_type text, actor_id text, key text, fingerprint text)
-    LEFT JOIN lumis.idempotency_keys k
-      ON (k.actor_type, k.actor_id, k.key) = (i.actor_type, i.actor_id, i.key)
+    LEFT JOIN ${byKey('lumis.idempotency_keys', '(actor_type, actor_id, key) = (i.actor_type, i.actor_id, i.key)')} k
+      ON true
   )`;
 
 /**

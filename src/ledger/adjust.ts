@@ -1,7 +1,7 @@
 import type { Adjusted } from '../contract/ledger.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembers } from './lock.ts';
 
@@ -47,7 +47,7 @@ const ADJUST = prepared(
       coalesce(b.balance, 0) + i.quantity AS balance,
       CASE WHEN i.quantity > 0 THEN 'grant' ELSE 'adjustment' END AS kind,
       row_number() OVER (PARTITION BY i.user_id, i.stored IS NULL ORDER BY i.ord) > 1 AS undecided
-    FROM input i LEFT JOIN lumis.balances b ON b.user_id = i.user_id
+    FROM input i LEFT JOIN ${byKey('lumis.balances', 'user_id = i.user_id')} b ON true
   ), decided AS MATERIALIZED (
     SELECT j.*, NOT j.undecided AS keep, CASE
       WHEN j.undecided THEN NULL

@@ -1,93 +1,163 @@
-import type { CatalogueOffer, CatalogueQuery, SORTS } from '../contract/offer.ts';
+import type { Availability, CatalogueOffer, CatalogueQuery } from '../contract/offer.ts';
 import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.ts';
-import { Failure } from '../core/failure.ts';
+import { Failure, type Refusal } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { contains, planned, prepared } from '../db/statement.ts';
+import { contains, planned, prepared, type Statement } from '../db/statement.ts';
 import { LIVE_OF, OFFER_TIME, SHOWN_COLUMNS } from './offer.ts';
 
-/**
- * What a member is shown, and whether it can be redeemed: the predicate that the redeem statement
- * uses (lumis.offer_refusal), then the member's limit and balance, in the same order.
- */
-const SHOWN = `SELECT ${SHOWN_COLUMNS}, jsonb_build_object(
-      'can_redeem', w.refusal IS NULL AND coalesce(a.allowance > 0, true) AND p.missing <= 0,
-      'reasons', array_remove(ARRAY[w.refusal, CASE WHEN a.allowance <= 0 THEN 'limit_member' END,
-        CASE WHEN p.missing > 0 THEN 'insufficient_points' END], NULL),
-      'missing_lumis', greatest(p.missing, 0)) AS availability
+/** An offer as everybody sees it, and why nobody can redeem it now (null: somebody can). */
+export type ListedOffer = Omit<CatalogueOffer, 'availability'> & { refusal: Refusal | null };
+
+/** What stands for or against a member: whole points, and live redemptions of limited offers. */
+export interface Standing {
+  user_id: number;
+  balance: number;
+  live: Record<string, number>;
+}
+
+/** Whether this member may redeem it, and all that stands against it, in the order of redeem. */
+export function availabilityOf(offer: ListedOffer, { balance, live }: Standing): Availability {
+  const { offer_id, refusal, max_redemptions_per_user: max, lumis_cost } = offer;
+  const missing_lumis = Math.max(lumis_cost - balance, 0);
+  const reasons: Refusal[] = refusal ? [refusal] : [];
+  if (max !== null && (live[offer_id] ?? 0) >= max) reasons.push('limit_member');
+  if (missing_lumis > 0) reasons.push('insufficient_points');
+  return { can_redeem: reasons.length === 0, reasons, missing_lumis };
+}
+
+const STANDINGS = prepared(
+  'offers.standings',
+  `SELECT u.user_id, floor(coalesce(b.balance, 0)) AS balance, coalesce(l.live, '{}') AS live
+   FROM unnest($1::integer[]) u (user_id)
+   LEFT JOIN lumis.balances b ON b.user_id = u.user_id
+   CROSS JOIN LATERAL (
+     SELECT jsonb_object_agg(t.offer_id, t.units) AS live FROM (
+       SELECT r.offer_id, count(*) AS units FROM ${LIVE_OF('u.user_id')} r
+       JOIN rewards.redemption_offers o ON o.offer_id = r.offer_id
+       WHERE o.max_redemptions_per_user IS NOT NULL GROUP BY r.offer_id) t
+   ) l`,
+);
+
+async function standingsOf(
+  db: Database,
+  userIds: readonly number[],
+): Promise<Map<number, Standing>> {
+  const rows = await db.query<Standing>(STANDINGS([...new Set(userIds)]));
+  return new Map(rows.map((row) => [row.user_id, row]));
+}
+
+// The predicate that the redeem statement uses.
+const LISTED = `SELECT ${SHOWN_COLUMNS}, w.refusal
   FROM rewards.redemption_offers o
   LEFT JOIN rewards.merchants m ON m.merchant_id = o.merchant_id
-  LEFT JOIN lumis.balances b ON b.user_id = $1
-  CROSS JOIN LATERAL (SELECT o.lumis_cost - floor(coalesce(b.balance, 0)) AS missing) p
   CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
     o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity,
-    clock_timestamp()) AS refusal) w
-  LEFT JOIN LATERAL (
-    SELECT o.max_redemptions_per_user - count(*) AS allowance FROM ${LIVE_OF('$1')} r
-    WHERE o.max_redemptions_per_user IS NOT NULL AND r.offer_id = o.offer_id
-  ) a ON o.max_redemptions_per_user IS NOT NULL`;
+    clock_timestamp()) AS refusal) w`;
 
 // Sold out stays visible (with its reason); inactive, ended and not yet started does not.
-const LISTED = `${SHOWN}
-  WHERE o.is_active AND (w.refusal IS NULL OR w.refusal = 'out_of_stock')
-    AND ($2::text IS NULL OR o.offer_category = $2)
-    AND ($3::uuid IS NULL OR o.merchant_id = $3)
-    AND ($4::integer IS NULL OR o.lumis_cost >= $4)
-    AND ($5::integer IS NULL OR o.lumis_cost <= $5)
-    AND ($6::boolean IS NOT TRUE OR p.missing <= 0)
-    AND ($7::text IS NULL OR o.name_friendly ILIKE $7 OR o.description ILIKE $7)`;
+const VISIBLE = `${LISTED} WHERE o.is_active AND (w.refusal IS NULL OR w.refusal = 'out_of_stock')`;
 
-const ORDERS = {
+const FILTERED = `${VISIBLE} AND ($1::text IS NULL OR o.offer_category = $1)
+    AND ($2::uuid IS NULL OR o.merchant_id = $2)
+    AND ($3::integer IS NULL OR o.lumis_cost >= $3)
+    AND ($4::integer IS NULL OR o.lumis_cost <= $4)
+    AND ($5::text IS NULL OR o.name_friendly ILIKE $5 OR o.description ILIKE $5)`;
+
+interface Order {
+  parts: readonly CursorPart[];
+  after: string;
+  by: string;
+}
+const ORDERS: Record<CatalogueQuery['sort'], Order> = {
   newest: {
     parts: ['time', 'uuid'],
-    list: planned(`${LISTED}
-       AND ($8::timestamptz IS NULL OR (${OFFER_TIME}, o.offer_id) < ($8::timestamptz, $9::uuid))
-       ORDER BY ${OFFER_TIME} DESC, o.offer_id DESC LIMIT $10`),
+    after: `($6::timestamptz IS NULL OR (${OFFER_TIME}, o.offer_id) < ($6::timestamptz, $7::uuid))`,
+    by: `${OFFER_TIME} DESC, o.offer_id DESC`,
   },
   cost_asc: {
     parts: ['integer', 'uuid'],
-    list: planned(`${LISTED}
-       AND ($8::integer IS NULL OR (o.lumis_cost, o.offer_id) > ($8::integer, $9::uuid))
-       ORDER BY o.lumis_cost, o.offer_id LIMIT $10`),
+    after: '($6::integer IS NULL OR (o.lumis_cost, o.offer_id) > ($6::integer, $7::uuid))',
+    by: 'o.lumis_cost, o.offer_id',
   },
   cost_desc: {
     parts: ['integer', 'uuid'],
-    list: planned(`${LISTED}
-       AND ($8::integer IS NULL OR (o.lumis_cost, o.offer_id) < ($8::integer, $9::uuid))
-       ORDER BY o.lumis_cost DESC, o.offer_id DESC LIMIT $10`),
+    after: '($6::integer IS NULL OR (o.lumis_cost, o.offer_id) < ($6::integer, $7::uuid))',
+    by: 'o.lumis_cost DESC, o.offer_id DESC',
   },
-} as const satisfies Record<
-  (typeof SORTS)[number],
-  { parts: readonly CursorPart[]; list: unknown }
->;
+};
 
-/** The offers a member can see now, each with its availability for this member. */
-export async function listOffers(
-  db: Database,
-  userId: number,
-  filter: CatalogueQuery,
-): Promise<Page<CatalogueOffer>> {
-  const { parts, list } = ORDERS[filter.sort];
-  const name = `offers.${filter.sort}`;
-  const [key, id] = decodeCursor(name, parts, filter.cursor);
-  const { category, merchant_id, min_cost, max_cost, affordable } = filter;
-  const wanted = [
-    category,
-    merchant_id,
-    min_cost,
-    max_cost,
-    affordable,
-    filter.q && contains(filter.q),
-  ];
-  const rows = await db.query<CatalogueOffer>(
-    list(userId, ...wanted.map((value) => value ?? null), key, id, filter.limit + 1),
+/** What most look at, the beginning of a list, is prepared: for it planning costs as much again. */
+const BEGIN_ROWS = 20;
+const beginningOf = ({ by }: Order, sort: string) =>
+  prepared(`offers.${sort}`, `${VISIBLE} ORDER BY ${by} LIMIT ${BEGIN_ROWS + 1}`)();
+
+/** One member's look at the catalogue. */
+export interface Look {
+  userId: number;
+  filter: CatalogueQuery;
+  /** where the page begins, from the filter's cursor */
+  position: (string | null)[];
+}
+
+/** Reads a look. Throws `invalid_request` for a cursor of another list, or of none. */
+export function lookAt(userId: number, filter: CatalogueQuery): Look {
+  const { parts } = ORDERS[filter.sort];
+  return { userId, filter, position: decodeCursor(`offers.${filter.sort}`, parts, filter.cursor) };
+}
+
+/** What a member sees: the page, the same object for all who look at it together, and themselves. */
+export interface Seen {
+  page: Page<ListedOffer>;
+  standing: Standing;
+}
+
+/**
+ * The offers that members can see now, each with the page it asked for. Those who ask for the same
+ * page share one statement, whose view of the database is younger than any of their requests.
+ */
+export async function listOffers(db: Database, looks: readonly Look[]): Promise<Seen[]> {
+  const standings = standingsOf(
+    db,
+    looks.map(({ userId }) => userId),
   );
-  return page(name, rows, filter.limit, (row) => [
+  const pages = new Map<string, Promise<Page<ListedOffer>>>();
+  const see = async ({ userId, filter, position }: Look): Promise<Seen> => {
+    const { affordable, ...asked } = filter;
+    if (affordable) {
+      const { balance } = (await standings).get(userId) as Standing;
+      asked.max_cost = Math.min(asked.max_cost ?? balance, balance);
+    }
+    const key = JSON.stringify(asked);
+    const page = pages.get(key) ?? readPage(db, asked, position);
+    pages.set(key, page);
+    return { page: await page, standing: (await standings).get(userId) as Standing };
+  };
+  return Promise.all(looks.map(see));
+}
+
+async function readPage(
+  db: Database,
+  filter: CatalogueQuery,
+  position: (string | null)[],
+): Promise<Page<ListedOffer>> {
+  const rows = await db.query<ListedOffer>(statementOf(filter, position));
+  return page(`offers.${filter.sort}`, rows, filter.limit, (row) => [
     filter.sort === 'newest' ? row.created_at : row.lumis_cost,
     row.offer_id,
   ]);
 }
 
-const ONE = prepared('offers.one', `${SHOWN} WHERE o.offer_id = $2`);
+function statementOf(filter: CatalogueQuery, position: (string | null)[]): Statement {
+  const { sort, limit, category, merchant_id, min_cost, max_cost, q } = filter;
+  const order = ORDERS[sort];
+  const wanted = [category, merchant_id, min_cost, max_cost, q && contains(q)];
+  const isBeginning = [...wanted, position[0] ?? undefined].every((value) => value === undefined);
+  if (isBeginning && limit === BEGIN_ROWS) return beginningOf(order, sort);
+  const list = planned(`${FILTERED} AND ${order.after} ORDER BY ${order.by} LIMIT $8`);
+  return list(...wanted.map((value) => value ?? null), ...position, limit + 1);
+}
+
+const ONE = prepared('offers.one', `${LISTED} WHERE o.offer_id = $1`);
 
 /** One offer, also when it cannot be redeemed (its reasons say why); `unknown_offer` when absent. */
 export async function findOffer(
@@ -95,7 +165,11 @@ export async function findOffer(
   userId: number,
   offerId: string,
 ): Promise<CatalogueOffer> {
-  const [row] = await db.query<CatalogueOffer>(ONE(userId, offerId));
+  const [[row], standings] = await Promise.all([
+    db.query<ListedOffer>(ONE(offerId)),
+    standingsOf(db, [userId]),
+  ]);
   if (!row) throw new Failure('unknown_offer');
-  return row;
+  const { refusal: _, ...offer } = row;
+  return { ...offer, availability: availabilityOf(row, standings.get(userId) as Standing) };
 }

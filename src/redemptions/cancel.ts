@@ -1,7 +1,7 @@
 import type { Cancelled } from '../contract/redemption.ts';
 import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockOffersOf } from '../offers/lock.ts';
@@ -45,8 +45,8 @@ const CANCEL = prepared(
         WHEN r.redemption_status <> 'pending' THEN r.redemption_status
       END AS refusal
     FROM input i
-    LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
-    LEFT JOIN lumis.balances b ON b.user_id = r.user_id
+    LEFT JOIN ${byKey('rewards.user_redemptions', 'redemption_id = i.redemption_id')} r ON true
+    LEFT JOIN ${byKey('lumis.balances', 'user_id = r.user_id')} b ON true
   ), ranked AS MATERIALIZED (
     ${ONE_WINS}
   ), clock AS MATERIALIZED (

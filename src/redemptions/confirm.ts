@@ -2,7 +2,7 @@ import type { Confirmed } from '../contract/redemption.ts';
 import type { MerchantCredential } from '../core/actor.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMerchants } from '../merchants/lock.ts';
 import {
@@ -63,7 +63,7 @@ const CONFIRM = prepared(
         WHEN r.code_expires_at <= c.now THEN 'undecided'
       END AS refusal
     FROM input i CROSS JOIN clock c
-    LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
+    LEFT JOIN ${byKey('rewards.user_redemptions', 'redemption_id = i.redemption_id')} r ON true
   ), ranked AS (
     ${ONE_WINS}
   ), used AS (      -- who used it first, and when: the others of this batch are told so

@@ -2,7 +2,7 @@ import type { Redeemed } from '../contract/redemption.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
@@ -69,9 +69,9 @@ const REDEEM = prepared(
            WHEN floor(coalesce(b.balance, 0)) < o.lumis_cost THEN 'insufficient_points'
       END AS refusal
     FROM input i CROSS JOIN clock c
-    LEFT JOIN rewards.redemption_offers o ON o.offer_id = i.offer_id
-    LEFT JOIN rewards.merchants m ON m.merchant_id = o.merchant_id
-    LEFT JOIN lumis.balances b ON b.user_id = i.user_id
+    LEFT JOIN ${byKey('rewards.redemption_offers', 'offer_id = i.offer_id')} o ON true
+    LEFT JOIN ${byKey('rewards.merchants', 'merchant_id = o.merchant_id')} m ON true
+    LEFT JOIN ${byKey('lumis.balances', 'user_id = i.user_id')} b ON true
     CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
       o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
     LEFT JOIN LATERAL (

@@ -2,7 +2,7 @@ import type { Reversed } from '../contract/redemption.ts';
 import type { MerchantCredential } from '../core/actor.ts';
 import type { Answer } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembersOf } from '../ledger/lock.ts';
 import { lockMerchantsOf } from '../merchants/lock.ts';
@@ -53,7 +53,7 @@ const REVERSE = prepared(
         WHEN r.redemption_status = 'pending' THEN 'invalid_request'
       END AS refusal
     FROM input i
-    LEFT JOIN rewards.user_redemptions r ON r.redemption_id = i.redemption_id
+    LEFT JOIN ${byKey('rewards.user_redemptions', 'redemption_id = i.redemption_id')} r ON true
   ), ranked AS MATERIALIZED (
     ${ONE_WINS}
   ), clock AS MATERIALIZED (

@@ -1,7 +1,6 @@
 import Type from 'typebox';
 import { Closed, IdempotencyHeaders, Page, Uuid } from '../../contract/common.ts';
 import { Balance, LedgerEntry, LedgerQuery } from '../../contract/ledger.ts';
-import { CatalogueOffer, CatalogueQuery } from '../../contract/offer.ts';
 import {
   Cancelled,
   Redeemed,
@@ -14,36 +13,19 @@ import { Failure } from '../../core/failure.ts';
 import { qrPng, qrSvg } from '../../core/qr.ts';
 import { balanceOf } from '../../ledger/balance.ts';
 import { ledgerOf } from '../../ledger/entries.ts';
-import { findOffer, listOffers } from '../../offers/catalogue.ts';
 import { redemptionOfMember, redemptionsOfMember } from '../../redemptions/find.ts';
 import type { App, RouteDeps } from '../app.ts';
 import { claimOf, conclude } from '../conclude.ts';
 import { routeOf } from './common.ts';
 
 const route = routeOf('member', 'read');
-const OfferId = Closed({ offer_id: Uuid });
 const RedemptionId = Closed({ redemption_id: Uuid });
 
-/** What a member can do: see offers, redeem, show the QR, cancel, look at their points. */
+/** What a member can do beside the catalogue: redeem, show the QR, cancel, look at their points. */
 export function memberRoutes(app: App, deps: RouteDeps): void {
-  offerRoutes(app, deps);
   redeemRoutes(app, deps);
   redemptionRoutes(app, deps);
   pointRoutes(app, deps);
-}
-
-function offerRoutes(app: App, { db }: RouteDeps): void {
-  app.get(
-    '/rewards/offers',
-    route('Offers', { querystring: CatalogueQuery }, { 200: Page(CatalogueOffer) }),
-    (request) => listOffers(db, request.userId, request.query),
-  );
-
-  app.get(
-    '/rewards/offers/:offer_id',
-    route('One offer', { params: OfferId }, { 200: CatalogueOffer }),
-    (request) => findOffer(db, request.userId, request.params.offer_id),
-  );
 }
 
 function redeemRoutes(app: App, deps: RouteDeps): void {

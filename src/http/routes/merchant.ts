@@ -14,7 +14,6 @@ import { merchantStats } from '../../merchants/stats.ts';
 import { parseScan } from '../../redemptions/code.ts';
 import { redemptionsOfMerchant } from '../../redemptions/find.ts';
 import { reverse } from '../../redemptions/reverse.ts';
-import { validate } from '../../redemptions/validate.ts';
 import type { App, RouteDeps } from '../app.ts';
 import { callerKey } from '../auth.ts';
 import { claimOf, conclude } from '../conclude.ts';
@@ -31,7 +30,7 @@ export function merchantRoutes(app: App, deps: RouteDeps): void {
 }
 
 function counterRoutes(app: App, deps: RouteDeps): void {
-  const { db, limits, config, grouped } = deps;
+  const { limits, config, grouped } = deps;
 
   app.post(
     '/merchant/validate',
@@ -52,7 +51,7 @@ function counterRoutes(app: App, deps: RouteDeps): void {
         public_url: config.publicUrl,
         changed_by: changedBy(request.caller),
       };
-      const [answer] = await validate(db, [row]);
+      const answer = await grouped.validate.submit(row);
       const about = parseScan(scanned) ? {} : 'not audited';
       return conclude(deps, request, 'validate', answer, about).catch(async (failure) => {
         // Guessing is slowed by its misses; an honest shop's codes go on being read meanwhile.
