@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { PROJECT_ROOT } from '../src/project.ts';
+import { loopbackOnly, refuseDistant } from './loopback.ts';
 import {
   type Before,
   type Check,
@@ -92,9 +93,8 @@ async function main(): Promise<number> {
   };
   process.once('SIGINT', () => void drop().finally(() => process.exit(130)));
   try {
-    const { rows } = await server.query(`SELECT inet_server_addr() <<= '127.0.0.0/8'
-      OR inet_server_addr() = '::1' AS near, current_setting('server_version') AS version`);
-    if (!rows[0].near) throw new Error('the server is not on this machine');
+    await refuseDistant(server);
+    const { rows } = await server.query(`SELECT current_setting('server_version') AS version`);
     const size = await makeDatabase(server, name, steps.length > 0);
     if (steps.length === 0) return 0;
     const report = await measure(urlOf(name), size, rows[0].version, steps);
@@ -105,16 +105,6 @@ async function main(): Promise<number> {
     await drop();
     await server.end();
   }
-}
-
-/** This makes a load that no server of others should see, and drops databases. */
-function loopbackOnly(url: string): string {
-  const { hostname, searchParams } = new URL(url);
-  const near = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
-  if (!near || searchParams.has('host') || searchParams.has('hostaddr')) {
-    throw new Error('--url must name a server on this machine: localhost, 127.0.0.1 or [::1]');
-  }
-  return url;
 }
 
 function urlOf(name: string): string {
