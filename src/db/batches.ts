@@ -1,16 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What one bite of a long job did. */
+export interface Bite {
+  rows: number;
+  /** where it ended, for the next one to begin; null when nothing is left */
+  last: string | null;
+}
+
 /**
- * Repeats a statement that handles at most `size` rows and returns their number as `rows`, until
- * one handles fewer: no table-long lock, no huge transaction. Stops early when `signal` fires.
- * Returns how many rows in all.
+ * Does a long job in small bites: no lock for long, no huge transaction. Each begins where the one
+ * before ended: what is done stays in the index until VACUUM, and whoever looked for the oldest row
+ * from the start each time would read all of it again. Between two it rests for as long as the last
+ * one took, so that requests keep half of the database at least.
+ *
+ * The first bite gets null. Stops early when `signal` fires. Returns how many rows in all.
  */
-export async function inBatches(
-  size: number,
-  run: () => Promise<{ rows: number }[]>,
+export async function inBites(
+  run: (from: string | null) => Promise<Bite>,
   signal?: AbortSignal,
 ): Promise<number> {
   let all = 0;
-  for (let rows = size; rows === size && !signal?.aborted; all += rows) {
-    rows = (await run())[0]?.rows ?? 0;
+  for (let from: string | null = null; !signal?.aborted; ) {
+    const began = performance.now();
+    const { rows, last } = await run(from);
+    all += rows;
+    if (last === null) break;
+    from = last;
+    await rest(performance.now() - began, signal);
   }
   return all;
+}
+
+/** Returns at once when `signal` fires: whoever stops does not wait. */
+export async function rest(ms: number, signal?: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, signal ? { signal } : {}).catch(() => undefined);
 }

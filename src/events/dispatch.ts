@@ -45,8 +45,10 @@ const READ = prepared(
   )
   SELECT e.id, e.xid::text, e.type, e.redemption_id, e.sequence, e.user_id, e.merchant_id,
     e.offer_id, e.payload, e.created_at
-  FROM cursor c, lumis.events e
-  WHERE (e.xid, e.id) > (c.xid, c.id) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+  FROM lumis.events e
+  -- not joined: the index is then entered at the cursor instead of at its beginning
+  WHERE (e.xid, e.id) > ((SELECT c.xid FROM cursor c), (SELECT c.id FROM cursor c))
+    AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
   ORDER BY e.xid, e.id LIMIT ${STEP_ROWS}`,
 );
 const MOVE = prepared(

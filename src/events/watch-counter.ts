@@ -47,8 +47,10 @@ const RESUME_ROWS_MAX = 500;
 const READ = prepared(
   'events.of_counters',
   `WITH horizon AS MATERIALIZED (
-    SELECT x.xmin, $1::xid8 <= x.xmin AND ($4 OR EXISTS (
-      SELECT FROM lumis.events o WHERE (o.xid, o.id) <= ($1::xid8, $2::bigint))) AS is_known
+    SELECT x.xmin, $1::xid8 <= x.xmin AND ($4 OR coalesce((
+      -- the oldest alone: asked whether any is older, the planner may read all of them
+      SELECT (o.xid, o.id) <= ($1::xid8, $2::bigint) FROM lumis.events o
+      ORDER BY o.xid, o.id LIMIT 1), false)) AS is_known
     FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin) x
   ), span AS MATERIALIZED (
     SELECT e.xid, e.id, e.type, e.merchant_id, e.redemption_id

@@ -49,7 +49,7 @@ export const JOBS: Record<string, Job> = {
  * psql is in docs/operations.md; both together do no harm.
  */
 export const CRONTAB = `
-* * * * * expire ?max=3
+* * * * * expire ?max=3&queue=expire
 */5 * * * * check_recent ?max=3
 17 * * * * keys_purge ?max=3
 0 7 * * 0 audit_purge ?max=3
