@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import pg from 'pg';
 import { Failure, type FailureCode } from '../core/failure.ts';
 import { isoTime } from '../core/time.ts';
@@ -148,11 +149,15 @@ async function runOnce(pool: pg.Pool, steps: Step[], lockTimeoutMs: number): Pro
         error ? reject(error) : resolve(result);
       });
     });
+  // in one packet: the server wakes once, and has all it needs
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
+  stream.cork();
   const sent = [
     client.query(begin(lockTimeoutMs)),
     ...steps.map((step, i) => send(step, i === steps.length - 1)),
     client.query('COMMIT'),
   ];
+  stream.uncork();
   const results = await Promise.allSettled(sent);
   client.off('notice', onNotice);
   // an error makes every later statement fail too, and COMMIT roll back: the first one tells

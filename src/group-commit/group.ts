@@ -36,17 +36,19 @@ export interface GroupOptions<Row> {
  * a merchant's totals, once per row, looks at every version of it that the group has made.
  */
 const ROWS_MAX = 128;
-/** Groups under way: while the log is flushed for one, the next is decided. */
-const GROUPS_MAX = 2;
 /** Rows that wait, beyond which the next is told to come back: about a second's work. */
 const WAITING_MAX = 2000;
-/** Rows of groups that failed, under way by themselves; the other connections stay free. */
-const ALONE_MAX = 8;
+/**
+ * Transactions under way: one group, since two would each be half as large, and on a hot offer the
+ * second only waits for the first. Of rows whose group failed, each by itself, so many that most
+ * connections stay free.
+ */
+const UNDER_WAY_MAX = { together: 1, alone: 8 };
 /**
  * How long a group waits for a lock. Its rows then go one by one, with the usual patience: a row
  * that somebody holds for long must not keep all the others waiting behind it.
  */
-const GROUP_LOCK_TIMEOUT_MS = 500;
+const GROUP_LOCK_TIMEOUT_MS = 250;
 
 interface Waiting<Row, Result> {
   row: Row;
@@ -91,10 +93,11 @@ export function openGroup<Row, Result>(
     });
   };
   const leave = () => {
-    while (together.length > 0 && underWay.together < GROUPS_MAX) {
+    while (together.length > 0 && underWay.together < UNDER_WAY_MAX.together) {
       send('together', together.splice(0, ROWS_MAX));
     }
-    while (alone.length > 0 && underWay.alone < ALONE_MAX) send('alone', alone.splice(0, 1));
+    while (alone.length > 0 && underWay.alone < UNDER_WAY_MAX.alone)
+      send('alone', alone.splice(0, 1));
     if (underWay.together + underWay.alone > 0) return;
     for (const tell of onEmpty.splice(0)) tell();
   };

@@ -6,6 +6,7 @@ import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { authenticateDevice } from '../devices/authenticate.ts';
 import { isOfDevice } from '../devices/token.ts';
+import type { MemberClaims } from '../members/members.ts';
 import { authenticateBasic, authenticateKey, type Proof } from '../merchants/authenticate.ts';
 import type { Prover } from '../merchants/proof.ts';
 import type { Grouped } from './grouped.ts';
@@ -45,7 +46,6 @@ export interface AuthOptions {
 }
 
 const AGENT_LENGTH_MAX = 500;
-const SEEN_MAX = 50_000;
 
 /**
  * The hook before every route: who is it, may they, and not too often. Failures are counted by
@@ -54,7 +54,7 @@ const SEEN_MAX = 50_000;
  */
 export function createGate(options: AuthOptions) {
   const { limits } = options;
-  const seen = new Set<string>();
+  const seen = new WeakSet<MemberClaims>();
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { audience, limit } = request.routeOptions.config;
     const ip = addressOf(request);
@@ -84,7 +84,7 @@ async function identify(
   request: FastifyRequest,
   audience: Audience,
   ip: string | null,
-  seen: Set<string>,
+  seen: WeakSet<MemberClaims>,
 ): Promise<void> {
   const [, scheme = '', credential = ''] =
     /^(\S+) +(\S+) *$/.exec(request.headers.authorization ?? '') ?? [];
@@ -110,11 +110,10 @@ async function identify(
   request.userId = claims.user_id;
   request.expiresAt = expiresAt;
   request.caller = { actor: { type, id: String(claims.user_id) }, ...circumstances };
-  const fingerprint = JSON.stringify(claims);
-  if (type === 'user' && !seen.has(fingerprint)) {
+  // the verifier gives the same claims again as long as it remembers the token
+  if (type === 'user' && !seen.has(claims)) {
     await options.grouped.members.submit(claims);
-    if (seen.size >= SEEN_MAX) seen.clear();
-    seen.add(fingerprint);
+    seen.add(claims);
   }
 }
 

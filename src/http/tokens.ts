@@ -26,10 +26,9 @@ export interface Identity {
   expiresAt: number;
 }
 
-/** How many verified tokens are remembered, of what length, and for how long. */
-const KNOWN_MAX = 20_000;
-const KNOWN_LENGTH_MAX = 1024;
-/** Short beside the ten minutes for which a key set is believed: a key taken out of it must end. */
+/** Characters of verified tokens that are remembered: about a hundred thousand of the usual size. */
+const KNOWN_LENGTH_MAX = 32_000_000;
+/** How long one signed by a key set: short beside the ten minutes for which the set is believed. */
 const KNOWN_MS = 60_000;
 const ASYMMETRIC = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
 const TOKEN_LENGTH_MAX = 8192;
@@ -37,22 +36,28 @@ const USER_ID_MAX = 2_147_483_647;
 
 /**
  * Remembers what verified tokens prove: a wallet sends the same one with every request, and looking
- * it up costs a hundredth of verifying it. Only the whole text counts, and never beyond its end.
+ * it up costs a hundredth of verifying it. Only the whole text counts, never beyond its end; and one
+ * of a key set is verified again every minute, since a key may be taken out of it.
  */
 function rememberTokens(
-  verify: (token: string) => Promise<Identity>,
+  verify: (token: string) => Promise<Identity & { until: number }>,
 ): (token: string) => Promise<Identity> {
-  const known = new Map<string, { identity: Identity; until: number }>();
+  const known = new Map<string, Identity & { until: number }>();
+  let length = 0;
+  const forget = (token: string) => {
+    if (known.delete(token)) length -= token.length;
+  };
   return async (token) => {
     const held = known.get(token);
-    const now = Date.now();
-    if (held && now < held.until) return held.identity;
+    if (held && Date.now() < held.until) return held;
     const identity = await verify(token);
-    if (token.length > KNOWN_LENGTH_MAX) return identity;
-    known.delete(token);
-    const [oldest] = known.keys();
-    if (known.size >= KNOWN_MAX && oldest !== undefined) known.delete(oldest);
-    known.set(token, { identity, until: Math.min(identity.expiresAt * 1000, now + KNOWN_MS) });
+    forget(token);
+    for (const [oldest] of known) {
+      if (length + token.length <= KNOWN_LENGTH_MAX) break;
+      forget(oldest);
+    }
+    length += token.length;
+    known.set(token, identity);
     return identity;
   };
 }
@@ -78,7 +83,9 @@ export function createTokenVerifier(options: TokenOptions): (token: string) => P
       if (!key) throw new Failure('unauthorized');
       const algorithms = symmetric ? ['HS256'] : ASYMMETRIC;
       const { payload } = await jwtVerify(token, key as JWTVerifyGetKey, { ...checks, algorithms });
-      return identityOf(payload);
+      const identity = identityOf(payload);
+      const end = identity.expiresAt * 1000;
+      return { ...identity, until: symmetric ? end : Math.min(end, Date.now() + KNOWN_MS) };
     } catch (error) {
       // a key server that does not answer is our trouble, not the member's
       const unreachable = isKeyServerFault(error);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Actor } from '../core/actor.ts';
 import type { Step } from '../db/pool.ts';
 import { byKey, type Statement } from '../db/statement.ts';
@@ -14,9 +14,7 @@ export interface Claim {
 
 /** The claim of one request: `operation` is the verb, `input` all that decides its effect. */
 export function claim(actor: Actor, key: string, operation: string, input: object): Claim {
-  const fingerprint = createHash('sha256')
-    .update(JSON.stringify([operation, Object.entries(input).sort()]))
-    .digest('hex');
+  const fingerprint = hash('sha256', JSON.stringify([operation, Object.entries(input).sort()]));
   return { actor_type: actor.type, actor_id: actor.id, key, fingerprint };
 }
 

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { LANDING_TOKEN } from '../core/ids.ts';
+import { LANDING_TOKEN, randomBytes } from '../core/ids.ts';
 
 // Crockford's base 32: no I, L, O or U, so that nothing looks like something else.
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
