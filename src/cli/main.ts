@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../project.ts';
+import { benchCommand } from './bench.ts';
 import { deviceCommand } from './device.ts';
 import { doctorCommand } from './doctor.ts';
 import { EXIT, endWith } from './exit.ts';
@@ -38,6 +39,7 @@ for (const command of [
   pointsCommand,
   jobsCommand,
   doctorCommand,
+  benchCommand,
 ]) {
   command(program);
 }
