@@ -81,8 +81,9 @@ function sendTagged(
   body: () => string,
 ): FastifyReply {
   const tag = `"${digestOf(parts)}"`;
-  // kept, but asked about each time, and never for another member
-  reply.headers({ etag: tag, 'cache-control': 'private, no-cache', vary: 'authorization' });
+  // kept, but asked about each time, and never for another member; CORS may vary it too
+  const vary = [reply.getHeader('vary'), 'authorization'].flat().filter(Boolean).join(', ');
+  reply.headers({ etag: tag, 'cache-control': 'private, no-cache', vary });
   const known = request.headers['if-none-match'];
   if (known === '*' || known?.split(/\s*,\s*/).some((one) => one.replace(/^W\//, '') === tag)) {
     return reply.code(304).send();
