@@ -5,6 +5,9 @@ import { test } from 'node:test';
 import { Value } from 'typebox/value';
 import { Page } from '../src/contract/common.ts';
 import { CatalogueOffer } from '../src/contract/offer.ts';
+import { freePort } from '../src/db/embedded/port.ts';
+import { openDatabase } from '../src/db/pool.ts';
+import { listOffers, lookAt } from '../src/offers/catalogue.ts';
 import { testApp } from './support/app.ts';
 
 const PATH = '/rewards/offers';
@@ -61,6 +64,15 @@ test('a page that many share is what each of them would see alone', async (t) =>
     within.body.data.map((one: { offer_id: string }) => one.offer_id),
     [gone, once],
   );
+});
+
+test('without the database the one who looks is told so, and nothing else breaks', async () => {
+  const url = `postgres://nobody@127.0.0.1:${await freePort(0)}/none`;
+  const db = openDatabase({ url, max: 4, poolTimeoutMs: 2000, onError: () => undefined });
+  const query = { sort: 'newest', limit: 20 } as const;
+  const looking = listOffers(db, [lookAt(1, query), lookAt(2, { ...query, affordable: true })]);
+  await assert.rejects(looking, { code: 'overloaded' });
+  await db.close();
 });
 
 test('what a client has already is 304, until anything of it changes', async (t) => {

@@ -128,9 +128,11 @@ export async function listOffers(db: Database, looks: readonly Look[]): Promise<
       asked.max_cost = Math.min(asked.max_cost ?? balance, balance);
     }
     const key = JSON.stringify(asked);
-    const page = pages.get(key) ?? readPage(db, asked, position);
-    pages.set(key, page);
-    return { page: await page, standing: (await standings).get(userId) as Standing };
+    const reading = pages.get(key) ?? readPage(db, asked, position);
+    pages.set(key, reading);
+    // both at once: when the first one fails, the other's fault must be heard too
+    const [page, known] = await Promise.all([reading, standings]);
+    return { page, standing: known.get(userId) as Standing };
   };
   return Promise.all(looks.map(see));
 }
