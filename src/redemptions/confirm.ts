@@ -49,7 +49,7 @@ const CONFIRM = prepared(
   `WITH ${input(`redemption_id uuid, merchant_id uuid, key_id text, proven_hash text,
       changed_by jsonb`)}, clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
-  ), judged AS (
+  ), judged AS MATERIALIZED (
     SELECT i.*, c.now, r.offer_id, r.offer_name, r.lumis_spent, r.user_id,
       r.merchant_id AS owner_id, r.validated_by_merchant_id, r.validated_at, r.code_expires_at,
       r.changed_by AS changed_before,

@@ -41,7 +41,7 @@ export async function reverse(db: Database, rows: readonly Reverse[]): Promise<A
 const REVERSE = prepared(
   'redemptions.reverse',
   `WITH ${input(`redemption_id uuid, merchant_id uuid, key_id text, proven_hash text, reason text,
-      restock boolean, changed_by jsonb`)}, judged AS (
+      restock boolean, changed_by jsonb`)}, judged AS MATERIALIZED (
     SELECT i.*, r.lumis_spent, CASE
         WHEN i.stored IS NOT NULL THEN 'stored'
         WHEN i.merchant_id IS NOT NULL
