@@ -5,10 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Clock ticks a second as `/proc` counts them: 100 on every Linux that Node runs on. */
 const TICKS = 100;
 
-/** Resident memory of a process, in bytes. */
-export function memoryOf(pid: number): number {
-  const [, kilobytes = '0'] = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`)) ?? [];
-  return Number(kilobytes) * 1024;
+/** Memory of a process, in bytes: what is resident, or another field of its status. */
+export function memoryOf(pid: number, field = 'VmRSS'): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(read(`/proc/${pid}/status`));
+  return Number(line?.[1] ?? 0) * 1024;
 }
 
 /** Seconds of CPU that a process has used, with those of its children that have ended. */
@@ -25,6 +25,11 @@ export function cpuOfEnded(): number {
 
 /** The same as `cpuOf` for a process and all that it started and that still runs. */
 export function cpuOfTree(root: number): number {
+  return treeOf(root).reduce((sum, pid) => sum + cpuOf(pid), 0);
+}
+
+/** A process and all its children's children that still run. */
+export function treeOf(root: number): number[] {
   const parents = new Map(
     list('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -34,7 +39,7 @@ export function cpuOfTree(root: number): number {
   for (const pid of tree) {
     for (const [child, parent] of parents) if (parent === pid) tree.push(child);
   }
-  return tree.reduce((sum, pid) => sum + cpuOf(pid), 0);
+  return tree;
 }
 
 /** The parent of a process; 0 when it is gone. */

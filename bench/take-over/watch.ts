@@ -1,10 +1,10 @@
 /** Runs a step as an operator would, and notes twice a second what it costs. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { memoryOf, treeOf } from '../usage.ts';
 
 /** Of one moment; bytes. What may not be read is 0. */
 interface Sample {
@@ -135,46 +135,8 @@ function sampleOf(
   { disk, wal, pids }: { disk: number; wal: number; pids: number[] },
   child: number | undefined,
 ): Sample {
-  const tree = child === undefined ? [] : descendants(child);
+  const tree = child === undefined ? [] : treeOf(child);
   const sum = (of: number[], field: string) =>
-    of.reduce((total, pid) => total + memory(pid, field), 0);
+    of.reduce((total, pid) => total + memoryOf(pid, field), 0);
   return { disk, wal, client: sum(tree, 'VmRSS'), backend: sum(pids, 'RssAnon') };
-}
-
-/** The process and all its children's children; only where there is a /proc. */
-function descendants(root: number): number[] {
-  const parents = new Map<number, number>();
-  for (const name of list('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    const fields = read(`/proc/${name}/stat`)
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    parents.set(Number(name), Number(fields[1]));
-  }
-  const found = [root];
-  for (const pid of found) {
-    for (const [child, parent] of parents) if (parent === pid) found.push(child);
-  }
-  return found;
-}
-
-function memory(pid: number, field: string): number {
-  const line = read(`/proc/${pid}/status`).match(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm'));
-  return Number(line?.[1] ?? 0) * 1024;
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-/** What ended meanwhile reads as nothing. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }
