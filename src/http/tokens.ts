@@ -116,7 +116,9 @@ function identityOf(payload: JWTPayload): Identity {
   if (user_id < 1 || user_id > USER_ID_MAX) throw new Failure('unauthorized');
   const text = (name: string) => {
     const value = payload[name];
-    return typeof value === 'string' ? value.replaceAll('\0', '').slice(0, 255) : null;
+    if (typeof value !== 'string') return null;
+    // well-formed after the cut, which may halve a pair: PostgreSQL takes no half of one in JSON
+    return value.replaceAll('\0', '').slice(0, 255).toWellFormed();
   };
   const claims = {
     user_id,
