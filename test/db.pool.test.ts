@@ -134,7 +134,7 @@ test('our trigger functions cannot be borrowed for a table of one’s own', asyn
     for (const [referencing, each, borrowed] of [
       ['REFERENCING NEW TABLE AS entries', 'STATEMENT', 'lumis.apply_ledger_entries'],
       ['', 'ROW', 'rewards.audit_redemption_change'],
-      ['', 'ROW', 'rewards.update_merchant_stats'],
+      ['REFERENCING NEW TABLE AS changed', 'STATEMENT', 'rewards.update_merchant_stats'],
     ]) {
       const trigger = `CREATE TRIGGER b AFTER INSERT ON t ${referencing}
         FOR EACH ${each} EXECUTE FUNCTION ${borrowed}()`;

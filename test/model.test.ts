@@ -385,9 +385,9 @@ async function step(history: History, group: Command[], twins: boolean): Promise
   history.world = world;
 }
 
-/** Validate looks twice at what is due; beside others, its second look may not be allowed. */
+/** Some look twice at what is due; beside others, their second look may not be allowed. */
 function firstLook(seen: Seen): Seen[] {
-  if ('act' in seen || seen.ask.verb !== 'validate') return [];
+  if ('act' in seen || !['validate', 'confirm'].includes(seen.ask.verb)) return [];
   const { refused } = seen.answer as { refused?: string };
   const { redemption_id } = seen.ask.input;
   if (refused !== 'unauthorized' || !redemption_id) return [];

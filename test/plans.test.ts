@@ -22,11 +22,14 @@ import { checkInvariants } from '../src/invariants/check.ts';
 import { adjust } from '../src/ledger/adjust.ts';
 import { balanceOf } from '../src/ledger/balance.ts';
 import { ledgerOf } from '../src/ledger/entries.ts';
+import { lockMembers } from '../src/ledger/lock.ts';
 import { listMembers, membersById, rememberMembers } from '../src/members/members.ts';
 import { findKeys, requireMayAct } from '../src/merchants/authenticate.ts';
+import { lockMerchants } from '../src/merchants/lock.ts';
 import { merchantStats } from '../src/merchants/stats.ts';
 import { stillMayAct } from '../src/merchants/still.ts';
 import { findOffer, listOffers, lookAt } from '../src/offers/catalogue.ts';
+import { lockOffers } from '../src/offers/lock.ts';
 import { cancel } from '../src/redemptions/cancel.ts';
 import { confirm } from '../src/redemptions/confirm.ts';
 import { dayOf } from '../src/redemptions/day.ts';
@@ -38,6 +41,7 @@ import {
 } from '../src/redemptions/find.ts';
 import { findLanding } from '../src/redemptions/landing.ts';
 import { redeem } from '../src/redemptions/redeem.ts';
+import { expireDue, lockRedemptions } from '../src/redemptions/redemption.ts';
 import { reverse } from '../src/redemptions/reverse.ts';
 import { findRedemption, searchRedemptions } from '../src/redemptions/search.ts';
 import { timelineOf } from '../src/redemptions/timeline.ts';
@@ -60,16 +64,12 @@ const MODES = ['force_custom_plan', 'force_generic_plan'] as const;
 /** A request by itself, and a group of them. */
 const GROUPS = [1, 50];
 
-const keyOf = (merchant: number) => ({
-  merchant_id: bench.merchantId(merchant),
-  key_id: bench.keyId(merchant),
-  proven_hash: null,
-});
-const deviceOf = (merchant: number) => ({
-  merchant_id: bench.merchantId(merchant),
-  key_id: bench.deviceId(merchant),
-  proven_hash: digestOf(bench.BENCH_SECRET).toString('hex'),
-});
+const DIGEST = digestOf(bench.BENCH_SECRET).toString('hex');
+const credential = (merchant: number, key_id: string, proven_hash: string | null) => {
+  return { merchant_id: bench.merchantId(merchant), key_id, proven_hash };
+};
+const keyOf = (merchant: number) => credential(merchant, bench.keyId(merchant), null);
+const deviceOf = (merchant: number) => credential(merchant, bench.deviceId(merchant), DIGEST);
 let serial = 0;
 const common = () => ({
   ...claim(caller.actor, `plans ${++serial}`, 'plans', {}),
@@ -102,8 +102,6 @@ const OPERATIONS: Record<string, Operation> = {
         })),
       ),
     uses: {
-      'ledger.lock_members': ['balances_pkey'],
-      'offers.lock': ['redemption_offers_pkey'],
       'redemptions.redeem': [
         'idempotency_keys_pkey',
         'redemption_offers_pkey',
@@ -113,32 +111,33 @@ const OPERATIONS: Record<string, Operation> = {
     },
   },
   confirm: {
-    run: (db, rows) =>
-      confirm(
-        db,
-        fresh(rows).map((n) => ({
-          ...common(),
-          ...keyOf(bench.merchantOf(n, SIZE)),
-          redemption_id: bench.redemptionId(n),
-        })),
-      ),
+    run: (db, rows) => confirm(db, confirming(rows, keyOf)),
     uses: {
-      'redemptions.lock': ['user_redemptions_pkey'],
-      'redemptions.expire_due': ['user_redemptions_pkey'],
-      'merchants.lock': ['merchants_pkey'],
       'redemptions.confirm': ['idempotency_keys_pkey', 'user_redemptions_pkey', 'merchants_pkey'],
     },
   },
+  'locks, where somebody was in the way': {
+    run: (db, rows) => {
+      const own = fresh(rows);
+      const ids = own.map((n) => bench.redemptionId(n));
+      return db.transaction([
+        lockRedemptions(ids),
+        lockMembers(own.map((n) => bench.memberOf(n, SIZE))),
+        lockOffers(own.map((n) => bench.offerId(bench.offerOf(n, SIZE)))),
+        expireDue(ids, null),
+        lockMerchants(own.map((n) => bench.merchantId(bench.merchantOf(n, SIZE)))),
+      ]);
+    },
+    uses: {
+      'ledger.lock_members': ['balances_pkey'],
+      'offers.lock': ['redemption_offers_pkey'],
+      'redemptions.lock': ['user_redemptions_pkey'],
+      'redemptions.expire_due': ['user_redemptions_pkey'],
+      'merchants.lock': ['merchants_pkey'],
+    },
+  },
   'confirm by device': {
-    run: (db, rows) =>
-      confirm(
-        db,
-        fresh(rows).map((n) => ({
-          ...common(),
-          ...deviceOf(bench.merchantOf(n, SIZE)),
-          redemption_id: bench.redemptionId(n),
-        })),
-      ),
+    run: (db, rows) => confirm(db, confirming(rows, deviceOf)),
     uses: {
       'redemptions.confirm': [
         'idempotency_keys_pkey',
@@ -444,6 +443,15 @@ async function fallDue(db: Database): Promise<void> {
 /** A member's look at the catalogue, as the first page is but for `filter`. */
 function list(filter: Partial<CatalogueQuery>) {
   return (db: Database) => listOffers(db, [lookAt(MEMBER, { ...catalogue, ...filter })]);
+}
+
+/** A confirmation of so many that nobody touched yet, each by its merchant. */
+function confirming(rows: number, credentialOf: typeof keyOf) {
+  return fresh(rows).map((n) => ({
+    ...common(),
+    ...credentialOf(bench.merchantOf(n, SIZE)),
+    redemption_id: bench.redemptionId(n),
+  }));
 }
 
 /** What the merchant of a redemption scans, as `textOf` says it. */

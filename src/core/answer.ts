@@ -23,18 +23,36 @@ export function unwrap<Value>(answer: Answer<Value> | undefined): Value {
   throw new Failure(refused ?? 'internal', { data, fields });
 }
 
+/** What somebody changes in the moment of each run is left undecided by it; nobody waits for ever. */
+const RUNS_WITHOUT_EFFECT_MAX = 5;
+
 /**
- * Runs a verb on its rows, and again on those that it left undecided, since what came before them
- * in the batch has changed what they hang on. Every round must decide the first row at least.
- * One answer per row, in the order of the rows.
+ * Runs a verb on its rows, and again on those that it left undecided. The first time nobody waits
+ * for a lock: a row that somebody else holds, or has just changed, is left for the next time, when
+ * locks are taken before (R14). Rows that are not `apart` from an earlier one wait for their turn.
+ * One answer per row, in their order. Throws `overloaded` when that never ends.
  */
 export async function decideAll<Row, Value>(
   rows: readonly Row[],
-  decide: (open: readonly Row[]) => Promise<(Answer<Value> | undefined)[]>,
+  apart: (row: Row) => unknown,
+  decide: (open: readonly Row[], isAgain: boolean) => Promise<(Answer<Value> | undefined)[]>,
 ): Promise<Answer<Value>[]> {
-  const answers = await decide(rows);
-  const open = rows.filter((_, i) => !answers[i]);
-  if (open.length === 0) return answers as Answer<Value>[];
-  const later = await decideAll(open, decide);
-  return answers.map((answer) => answer ?? (later.shift() as Answer<Value>));
+  const answers = new Map<Row, Answer<Value>>();
+  for (let run = 0; answers.size < rows.length; run += 1) {
+    if (run > rows.length + RUNS_WITHOUT_EFFECT_MAX) {
+      throw new Failure('overloaded', { retryAfterSeconds: 1 });
+    }
+    const taken = new Set<unknown>();
+    const open = rows.filter((row) => {
+      if (answers.has(row) || taken.has(apart(row))) return false;
+      taken.add(apart(row));
+      return true;
+    });
+    const decided = await decide(open, run > 0);
+    for (const [i, row] of open.entries()) {
+      const answer = decided[i];
+      if (answer) answers.set(row, answer);
+    }
+  }
+  return rows.map((row) => answers.get(row) as Answer<Value>);
 }

@@ -16,10 +16,16 @@ export interface Database {
   /** Runs one statement by itself. Throws Failure. */
   query<R = Row>(statement: Statement): Promise<R[]>;
   /**
-   * Runs several statements as one transaction in one round trip; the rows of each. It waits up to
-   * `lockTimeoutMs` for each lock. Throws Failure.
+   * Runs statements as one transaction in one round trip; the rows of each. Several wait up to
+   * `lockTimeoutMs` for each lock; one is a transaction by itself, and a message instead of three.
+   * Runs them again when that is right. Throws Failure.
    */
   transaction(steps: Step[], lockTimeoutMs?: number): Promise<Row[][]>;
+  /**
+   * The same database through one connection, which is held while it is used: what is sent while
+   * an earlier statement runs begins the moment that one ends, with nobody's way to go in between.
+   */
+  lane(): Database;
   /** Connections: in all, idle, and requests that wait for one. */
   usage(): { total: number; idle: number; waiting: number };
   close(): Promise<void>;
@@ -76,11 +82,20 @@ export function openDatabase(options: DatabaseOptions): Database {
     client.query(SESSION).catch(options.onError);
   });
 
-  return {
+  const own: Borrow = async () => {
+    const client = await pool.connect();
+    return { client, giveBack: (isLost) => client.release(isLost) };
+  };
+  const through = (borrow: Borrow): Database => ({
     async query(statement) {
       const asked = { ...statement, query_timeout: answerTimeoutMs };
       try {
-        return (await pool.query(asked)).rows;
+        const { client, giveBack } = await borrow();
+        const settle = (error?: unknown) =>
+          giveBack(error !== undefined && isConnectionLost(error));
+        const asking = client.query(asked);
+        asking.then(() => settle(), settle);
+        return (await asking).rows;
       } catch (error) {
         throw toFailure(error);
       }
@@ -88,15 +103,45 @@ export function openDatabase(options: DatabaseOptions): Database {
     async transaction(steps, lockTimeoutMs = LOCK_TIMEOUT_MS) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await runOnce(pool, steps, lockTimeoutMs);
+          return await runOnce(borrow, steps, lockTimeoutMs);
         } catch (error) {
           if (attempt > RETRIES_MAX || !isRetryable(error)) throw toFailure(error);
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
         }
       }
     },
+    lane: () => through(shared(own)),
     usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
+  });
+  return through(own);
+}
+
+/** Takes a connection; whoever has it gives it back once, and says whether it was lost. */
+type Borrow = () => Promise<{ client: pg.PoolClient; giveBack: (isLost: boolean) => void }>;
+
+/** One connection for all who ask while somebody has it. */
+function shared(borrow: Borrow): Borrow {
+  let lane: { held: ReturnType<Borrow>; users: number } | undefined;
+  return async () => {
+    lane ??= { held: borrow(), users: 0 };
+    const own = lane;
+    own.users += 1;
+    const leave = (giveBack: (isLost: boolean) => void, isLost: boolean) => {
+      own.users -= 1;
+      // a lost one is given up at once: what others have asked on it is not answered any more
+      if (lane === own && (isLost || own.users === 0)) {
+        lane = undefined;
+        giveBack(isLost);
+      }
+    };
+    try {
+      const { client, giveBack } = await own.held;
+      return { client, giveBack: (isLost) => leave(giveBack, isLost) };
+    } catch (error) {
+      leave(() => undefined, true);
+      throw error;
+    }
   };
 }
 
@@ -129,12 +174,12 @@ export function isOutage(error: unknown): boolean {
   return error instanceof Failure && error.cause !== undefined && isConnectionLost(error.cause);
 }
 
-async function runOnce(pool: pg.Pool, steps: Step[], lockTimeoutMs: number): Promise<Row[][]> {
-  const client = await pool.connect();
+async function runOnce(borrow: Borrow, steps: Step[], lockTimeoutMs: number): Promise<Row[][]> {
+  const { client, giveBack } = await borrow();
   let inDoubt: Error | undefined;
   // A warning at the commit itself: a standby did not confirm, so the commit is here but not where
   // it was promised to be.
-  let isCommitting = steps.length === 0;
+  let isCommitting = steps.length <= 1;
   const onNotice = (notice: { code?: string | undefined }) => {
     if (isCommitting && notice.code?.startsWith('01')) {
       inDoubt = new Error('commit is not replicated');
@@ -152,10 +197,11 @@ async function runOnce(pool: pg.Pool, steps: Step[], lockTimeoutMs: number): Pro
   // in one packet: the server wakes once, and has all it needs
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   stream.cork();
+  const isAlone = steps.length === 1;
   const sent = [
-    client.query(begin(lockTimeoutMs)),
+    isAlone || client.query(begin(lockTimeoutMs)),
     ...steps.map((step, i) => send(step, i === steps.length - 1)),
-    client.query('COMMIT'),
+    isAlone || client.query('COMMIT'),
   ];
   stream.uncork();
   const results = await Promise.allSettled(sent);
@@ -164,12 +210,12 @@ async function runOnce(pool: pg.Pool, steps: Step[], lockTimeoutMs: number): Pro
   const failed = results.findIndex((result) => result.status === 'rejected');
   if (failed >= 0) {
     const error = (results[failed] as PromiseRejectedResult).reason;
-    client.release(isConnectionLost(error));
+    giveBack(isConnectionLost(error));
     const step = steps[failed - 1];
     if (step?.onLockTimeout && isLockTimeout(error)) throw new Failure(step.onLockTimeout);
     throw error;
   }
-  client.release();
+  giveBack(false);
   if (inDoubt) throw new Failure('overloaded', { cause: inDoubt, retryAfterSeconds: 1 });
   return results.slice(1, -1).map((result) => {
     return (result as PromiseFulfilledResult<pg.QueryResult>).value.rows;

@@ -39,11 +39,12 @@ const ROWS_MAX = 128;
 /** Rows that wait, beyond which the next is told to come back: about a second's work. */
 const WAITING_MAX = 2000;
 /**
- * Transactions under way: one group, since two would each be half as large, and on a hot offer the
- * second only waits for the first. Of rows whose group failed, each by itself, so many that most
- * connections stay free.
+ * Transactions under way. Two groups, on one connection: while the database runs one, the next has
+ * arrived already, and begins when it ends. On two connections they would wait for each other at a
+ * hot offer, and more of them would each be smaller. Of rows whose group failed, each by itself, so
+ * many that most connections stay free.
  */
-const UNDER_WAY_MAX = { together: 1, alone: 8 };
+const UNDER_WAY_MAX = { together: 2, alone: 8 };
 /**
  * How long a group waits for a lock. Its rows then go one by one, with the usual patience: a row
  * that somebody holds for long must not keep all the others waiting behind it.
@@ -63,39 +64,48 @@ export function openGroup<Row, Result>(
   { identify, onDeparture }: GroupOptions<Row> = {},
 ): Group<Row, Result> {
   type Rows = Waiting<Row, Result>[];
-  const impatient = withLockTimeout(db, GROUP_LOCK_TIMEOUT_MS);
+  const lane = withLockTimeout(db.lane(), GROUP_LOCK_TIMEOUT_MS);
   const together: Rows = [];
   const alone: Rows = [];
   const underWay = { together: 0, alone: 0 };
   const onEmpty: (() => void)[] = [];
+  let lastSize = 0;
 
-  const depart = async (rows: Rows) => {
+  /** Runs rows; gives back how to tell everybody, when the next ones are on their way. */
+  const depart = async (kind: keyof typeof underWay, rows: Rows): Promise<() => void> => {
     onDeparture?.(rows.length);
     try {
-      const isGroup = rows.length > 1;
       const results = await run(
-        isGroup ? impatient : db,
+        kind === 'together' ? lane : db,
         rows.map(({ row }) => row),
       );
-      for (const [i, { resolve }] of rows.entries()) resolve(results[i] as Result);
+      return () => {
+        for (const [i, { resolve }] of rows.entries()) resolve(results[i] as Result);
+      };
     } catch (error) {
       // One row that cannot be decided has undone them all: the others are decided without it. What
       // failed because the database is away, or in doubt, fails for all.
-      if (rows.length > 1 && !isOutage(error)) alone.push(...rows);
-      else for (const { reject } of rows) reject(error);
+      const isFinal = kind === 'alone' || isOutage(error);
+      if (!isFinal) alone.push(...rows);
+      return () => {
+        if (isFinal) for (const { reject } of rows) reject(error);
+      };
     }
   };
+  const isTime = () =>
+    underWay.together === 0 ||
+    (underWay.together < UNDER_WAY_MAX.together && together.length >= Math.min(ROWS_MAX, lastSize));
   const send = (kind: keyof typeof underWay, rows: Rows) => {
     underWay[kind] += 1;
-    void depart(rows).finally(() => {
+    if (kind === 'together') lastSize = rows.length;
+    void depart(kind, rows).then((tell) => {
       underWay[kind] -= 1;
-      leave();
+      leave(); // first, so that the database works while this process answers
+      tell();
     });
   };
   const leave = () => {
-    while (together.length > 0 && underWay.together < UNDER_WAY_MAX.together) {
-      send('together', together.splice(0, ROWS_MAX));
-    }
+    while (together.length > 0 && isTime()) send('together', together.splice(0, ROWS_MAX));
     while (alone.length > 0 && underWay.alone < UNDER_WAY_MAX.alone)
       send('alone', alone.splice(0, 1));
     if (underWay.together + underWay.alone > 0) return;

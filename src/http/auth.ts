@@ -7,7 +7,12 @@ import type { Database } from '../db/pool.ts';
 import { authenticateDevice } from '../devices/authenticate.ts';
 import { isOfDevice } from '../devices/token.ts';
 import type { MemberClaims } from '../members/members.ts';
-import { authenticateBasic, authenticateKey, type Proof } from '../merchants/authenticate.ts';
+import {
+  authenticateBasic,
+  authenticateKey,
+  type Proof,
+  rememberKeys,
+} from '../merchants/authenticate.ts';
 import type { Prover } from '../merchants/proof.ts';
 import type { Grouped } from './grouped.ts';
 import type { LimitName, Limits } from './limits.ts';
@@ -22,6 +27,8 @@ declare module 'fastify' {
     limit?: LimitName;
     /** the scope that opens a merchant's route to its devices; without it they are forbidden */
     device?: Scope;
+    /** its deciding statement asks whether the merchant still may, so its key need not be looked up */
+    asksItself?: boolean;
   }
   interface FastifyRequest {
     /** set on every route that is not public */
@@ -54,13 +61,13 @@ const AGENT_LENGTH_MAX = 500;
  */
 export function createGate(options: AuthOptions) {
   const { limits } = options;
-  const seen = new WeakSet<MemberClaims>();
+  const memory: Memory = { seen: new WeakSet(), keyOf: rememberKeys(options.grouped.keys.submit) };
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const { audience, limit } = request.routeOptions.config;
     const ip = addressOf(request);
     if (audience && audience !== 'public') {
       try {
-        await identify(options, request, audience, ip, seen);
+        await identify(options, request, audience, ip, memory);
       } catch (error) {
         const denied = error instanceof Failure && error.code === 'unauthorized';
         if (denied && request.headers.authorization) {
@@ -79,12 +86,18 @@ export function createGate(options: AuthOptions) {
   };
 }
 
+/** What was looked up before. */
+interface Memory {
+  seen: WeakSet<MemberClaims>;
+  keyOf: Proof['keyOf'];
+}
+
 async function identify(
   options: AuthOptions,
   request: FastifyRequest,
   audience: Audience,
   ip: string | null,
-  seen: WeakSet<MemberClaims>,
+  { seen, keyOf }: Memory,
 ): Promise<void> {
   const [, scheme = '', credential = ''] =
     /^(\S+) +(\S+) *$/.exec(request.headers.authorization ?? '') ?? [];
@@ -95,7 +108,8 @@ async function identify(
   if (audience === 'merchant') {
     const beforeHashing = () => options.limits.check('authFailures', ip ?? 'unknown');
     const { grouped, prover } = options;
-    const proof = { keyOf: grouped.keys.submit, prover, beforeHashing };
+    const { asksItself } = request.routeOptions.config;
+    const proof = { keyOf: asksItself ? keyOf : grouped.keys.submit, prover, beforeHashing };
     const merchant = await merchantOf(options.db, proof, scheme.toLowerCase(), credential);
     const details = merchant.key_id ? { key_id: merchant.key_id } : { key_id: 'basic' };
     request.merchant = merchant;

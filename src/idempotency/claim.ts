@@ -51,15 +51,21 @@ export const input = (columns: string) => `input AS MATERIALIZED (
 
 /**
  * Ends it. Reads a CTE `decided` with a row for each of the input: its columns, and `answer` (NULL:
- * undecided) and `keep` (the outcome may be stored). Keeps fresh answers under their keys and returns
- * one `answer` per row, in the order of the input.
+ * undecided) and `keep` (the outcome may be stored, and a stored one may be told). Keeps fresh
+ * answers under their keys and returns
+ * one `answer` per row, in the order of the input, and beside it `more` columns of `decided`.
  */
-export const ANSWER = `kept AS (
+export const answerWith = (...more: string[]) => `kept AS (
     INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
     SELECT d.actor_type, d.actor_id, d.key, decode(d.fingerprint, 'hex'), d.answer
     FROM decided d WHERE d.stored IS NULL AND d.keep
     ORDER BY d.actor_type, d.actor_id, d.key
   )
-  SELECT CASE WHEN d.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
-              ELSE coalesce(d.stored, d.answer) END AS answer
+  SELECT ${more.map((column) => `d.${column}, `).join('')}CASE
+      WHEN NOT d.keep THEN d.answer
+      WHEN d.reused THEN jsonb_build_object('refused', 'idempotency_key_reused')
+      ELSE coalesce(d.stored, d.answer) END AS answer
   FROM decided d ORDER BY d.ord`;
+
+/** The usual end: answers alone. */
+export const ANSWER = answerWith();

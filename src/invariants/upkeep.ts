@@ -72,7 +72,7 @@ FROM (VALUES
   ('fact_redemptions_legacy', 'trg_purchase_noted', 'lumis.note_purchase', 1+4+8+16),
   ('user_redemptions', 'trg_audit_redemption_changes', 'rewards.audit_redemption_change',
     1+4+8+16),
-  ('user_redemptions', 'trg_update_merchant_stats', 'rewards.update_merchant_stats', 1+16)
+  ('user_redemptions', 'trg_update_merchant_stats', 'rewards.update_merchant_stats', 16)
 ) AS g(tab, name, calls, fires)
 -- where a legacy system was taken over, its tables may be in either schema, and none elsewhere
 LEFT JOIN pg_class c ON c.relname = g.tab AND c.relkind = 'r'

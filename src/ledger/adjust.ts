@@ -22,7 +22,8 @@ export async function adjust(
   rows: readonly Adjustment[],
 ): Promise<Answer<Adjusted>[]> {
   // One entry of a member at a time: whether the next may be booked hangs on it.
-  return decideAll(rows, async (open) => {
+  const apart = (row: Adjustment) => row.user_id;
+  return decideAll(rows, apart, async (open) => {
     const members = open.map((row) => row.user_id);
     const results = await db.transaction([
       TAKE_TURNS(members),
@@ -45,12 +46,10 @@ const ADJUST = prepared(
   `WITH ${input('user_id integer, quantity integer, reason text, changed_by jsonb')}, judged AS (
     SELECT i.*, lumis.next_ledger_id() AS id,
       coalesce(b.balance, 0) + i.quantity AS balance,
-      CASE WHEN i.quantity > 0 THEN 'grant' ELSE 'adjustment' END AS kind,
-      row_number() OVER (PARTITION BY i.user_id, i.stored IS NULL ORDER BY i.ord) > 1 AS undecided
+      CASE WHEN i.quantity > 0 THEN 'grant' ELSE 'adjustment' END AS kind
     FROM input i LEFT JOIN ${byKey('lumis.balances', 'user_id = i.user_id')} b ON true
   ), decided AS MATERIALIZED (
-    SELECT j.*, NOT j.undecided AS keep, CASE
-      WHEN j.undecided THEN NULL
+    SELECT j.*, true AS keep, CASE
       WHEN j.quantity > 0 OR j.balance >= 0 THEN jsonb_build_object('done', jsonb_build_object(
         'id', j.id, 'user_id', j.user_id, 'quantity', j.quantity, 'kind', j.kind,
         'balance', j.balance))

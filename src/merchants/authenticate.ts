@@ -36,6 +36,28 @@ export async function findKeys(
   return keyIds.map((id) => found.get(id));
 }
 
+const REMEMBERED_MS = 5000;
+const REMEMBERED_MAX = 10_000;
+
+/**
+ * Looks up keys, and those it found a moment ago not again: what a key is proven against never
+ * changes. Only for who asks `lumis.merchant_may_act` in the statement that decides, since a key that
+ * was revoked meanwhile is found here still.
+ */
+export function rememberKeys(find: Proof['keyOf']): Proof['keyOf'] {
+  const found = new Map<string, { key: StoredKey; until: number }>();
+  return async (keyId) => {
+    const known = found.get(keyId);
+    if (known && known.until > performance.now()) return known.key;
+    found.delete(keyId);
+    const key = await find(keyId);
+    const [oldest] = found.keys();
+    if (found.size >= REMEMBERED_MAX && oldest !== undefined) found.delete(oldest);
+    if (key) found.set(keyId, { key, until: performance.now() + REMEMBERED_MS });
+    return key;
+  };
+}
+
 /**
  * The merchant that a merchant key belongs to. Malformed keys cost neither query nor hash.
  * Throws `unauthorized`, the same for unknown, revoked and wrong; `overloaded` when hashes queue.

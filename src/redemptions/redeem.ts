@@ -36,62 +36,68 @@ export async function redeem(
   issuing: Issuing,
   rows: readonly Redeem[],
 ): Promise<Answer<Redeemed>[]> {
-  // Undecided is a row that an earlier one of the same member may have made too dear.
-  return decideAll(rows, async (open) => {
+  // One of a member at a time: what it leaves is what the next one finds.
+  const apart = (row: Redeem) => row.user_id;
+  return decideAll(rows, apart, async (open, isAgain) => {
     const issued = open.map((row) => ({
       ...row,
       redemption_id: uuidV7(),
       code: newCode(),
       token: landingToken(),
     }));
-    const results = await db.transaction([
+    const locks = [
       lockMembers(open.map((row) => row.user_id)),
       lockOffers(open.map((row) => row.offer_id)),
+    ];
+    const results = await db.transaction([
+      ...(isAgain ? locks : []),
       underKeys(REDEEM(batch(issued), issuing.ttl_minutes, issuing.public_url)),
     ]);
-    return answersOf<Redeemed>(results[2]);
+    return answersOf<Redeemed>(results.at(-1));
   });
 }
 
 const REDEEM = prepared(
   'redemptions.redeem',
   `WITH ${input(`user_id integer, offer_id uuid, redemption_id uuid, code text, token text,
-      changed_by jsonb`)}, clock AS MATERIALIZED (
+      changed_by jsonb`)}, member AS MATERIALIZED (
+    SELECT b.user_id, b.balance, b.updated_at FROM lumis.balances b
+    WHERE b.user_id = ANY (ARRAY(SELECT i.user_id FROM input i)) FOR NO KEY UPDATE SKIP LOCKED
+  ), offer AS MATERIALIZED (
+    SELECT o.offer_id, o.name_friendly, o.merchant_id, o.lumis_cost, o.stock_quantity, o.is_active,
+      o.valid_from, o.valid_to, o.max_redemptions_per_user, o.code_ttl_minutes, o.on_expiry
+    FROM rewards.redemption_offers o
+    WHERE o.offer_id = ANY (ARRAY(SELECT i.offer_id FROM input i)) FOR NO KEY UPDATE SKIP LOCKED
+  ), clock AS MATERIALIZED (     -- R7: read when the locks are there
     SELECT clock_timestamp() AS now
-  ), alone AS (     -- what each row would be told if it were the only one
+    FROM (SELECT count(*) FROM member) m CROSS JOIN (SELECT count(*) FROM offer) o
+  ), judged AS MATERIALIZED (  -- what each row would be told if it were the only one
     SELECT i.*, o.name_friendly, o.merchant_id, m.merchant_name, o.lumis_cost, o.stock_quantity,
-      o.on_expiry, c.now, a.allowance, coalesce(b.balance, 0) AS balance,
+      o.on_expiry, c.now, coalesce(b.balance, 0) AS balance,
       c.now + make_interval(mins => coalesce(o.code_ttl_minutes, $2)) AS expires_at,
       CASE WHEN i.stored IS NOT NULL THEN 'stored'
-           WHEN o.offer_id IS NULL THEN 'unknown_offer'
+           WHEN o.offer_id IS NULL THEN coalesce((SELECT 'undecided'
+             FROM rewards.redemption_offers x WHERE x.offer_id = i.offer_id), 'unknown_offer')
            WHEN w.refusal IS NOT NULL THEN w.refusal
-           WHEN a.allowance <= 0 THEN 'limit_member'
+           WHEN (b.user_id IS NULL OR o.max_redemptions_per_user IS NOT NULL) AND (
+             SELECT (x.balance, x.updated_at) IS DISTINCT FROM (b.balance, b.updated_at)
+             FROM lumis.balances x WHERE x.user_id = i.user_id) THEN 'undecided'
+           WHEN o.max_redemptions_per_user IS NOT NULL AND o.max_redemptions_per_user <= (
+             SELECT count(*) FROM ${LIVE_OF('i.user_id')} l WHERE l.offer_id = i.offer_id)
+             THEN 'limit_member'
            WHEN floor(coalesce(b.balance, 0)) < o.lumis_cost THEN 'insufficient_points'
       END AS refusal
     FROM input i CROSS JOIN clock c
-    LEFT JOIN ${byKey('rewards.redemption_offers', 'offer_id = i.offer_id')} o ON true
+    LEFT JOIN offer o USING (offer_id)
+    LEFT JOIN member b USING (user_id)
     LEFT JOIN ${byKey('rewards.merchants', 'merchant_id = o.merchant_id')} m ON true
-    LEFT JOIN ${byKey('lumis.balances', 'user_id = i.user_id')} b ON true
-    CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
-      o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
-    LEFT JOIN LATERAL (
-      SELECT o.max_redemptions_per_user - count(*) AS allowance
-      FROM ${LIVE_OF('i.user_id')} r
-      WHERE o.max_redemptions_per_user IS NOT NULL AND r.offer_id = i.offer_id
-    ) a ON o.max_redemptions_per_user IS NOT NULL
-  ), together AS (  -- and what the member's earlier rows of this batch leave over for it
-    SELECT a.*, a.refusal IS NULL AND (
-        floor(a.balance) < sum(a.lumis_cost) FILTER (WHERE a.refusal IS NULL) OVER member
-        OR coalesce(count(*) FILTER (WHERE a.refusal IS NULL) OVER same_offer > a.allowance, false)
-      ) AS undecided
-    FROM alone a
-    WINDOW member AS (PARTITION BY a.user_id ORDER BY a.ord),
-           same_offer AS (PARTITION BY a.user_id, a.offer_id ORDER BY a.ord)
+    CROSS JOIN LATERAL (SELECT lumis.offer_refusal(o.is_active AND coalesce(m.is_active, true),
+      o.valid_from, o.valid_to, o.stock_quantity, c.now) AS refusal) w
   ), placed AS (    -- the stock goes to the first that may have it
-    SELECT t.*, coalesce(t.refusal, CASE WHEN t.undecided THEN 'undecided'
-        WHEN t.stock_quantity < count(*) FILTER (WHERE t.refusal IS NULL AND NOT t.undecided)
-          OVER (PARTITION BY t.offer_id ORDER BY t.ord) THEN 'out_of_stock' END) AS verdict
-    FROM together t
+    SELECT j.*, coalesce(j.refusal, CASE WHEN j.stock_quantity < count(*)
+        FILTER (WHERE j.refusal IS NULL) OVER (PARTITION BY j.offer_id ORDER BY j.ord)
+        THEN 'out_of_stock' END) AS verdict
+    FROM judged j
   ), decided AS MATERIALIZED (
     SELECT p.*, p.verdict IS DISTINCT FROM 'undecided' AS keep, CASE
       WHEN p.verdict IS NULL THEN jsonb_build_object('done', jsonb_build_object(
@@ -102,8 +108,7 @@ const REDEEM = prepared(
         'qr_landing_url', $3 || '/r/' || p.token, 'created_at', p.now,
         'code_expires_at', p.expires_at, 'validated_at', NULL, 'closed_at', NULL,
         'cancellation_reason', NULL, 'on_expiry', p.on_expiry,
-        'balance', p.balance - sum(p.lumis_cost) FILTER (WHERE p.verdict IS NULL)
-          OVER (PARTITION BY p.user_id ORDER BY p.ord)))
+        'balance', p.balance - p.lumis_cost))
       WHEN p.verdict = 'insufficient_points' THEN jsonb_build_object('refused', p.verdict,
         'data', jsonb_build_object('missing_lumis', p.lumis_cost - floor(p.balance)))
       WHEN p.verdict <> 'undecided' THEN jsonb_build_object('refused', p.verdict)
@@ -124,10 +129,11 @@ const REDEEM = prepared(
       (user_id, accum_type, dtype, quantity, date, redemption_id, kind)
     SELECT w.user_id, 'redemption', 'points', -w.lumis_cost, w.now, w.redemption_id, 'spend'
     FROM winner w
-  ), taken AS (
+  ), taken AS (     -- from what was locked: this view of the row may be older, and lack the stock
     UPDATE rewards.redemption_offers o
-    SET stock_quantity = o.stock_quantity - t.units, stock_held = o.stock_held + t.units
-    FROM (SELECT w.offer_id, count(*)::integer AS units FROM winner w GROUP BY w.offer_id) t
+    SET stock_quantity = t.stock_quantity - t.units, stock_held = o.stock_held + t.units
+    FROM (SELECT w.offer_id, w.stock_quantity, count(*)::integer AS units
+          FROM winner w GROUP BY w.offer_id, w.stock_quantity) t
     WHERE o.offer_id = t.offer_id
   ), event AS (
     INSERT INTO lumis.events

@@ -151,11 +151,14 @@ function futures(world: World, seen: Seen): World[] {
 /** The model's answer to a request. Changes the world; `actual` lends a new redemption's id. */
 export function answerTo(world: World, ask: Ask, actual: unknown): unknown {
   const { verb, actor, key, input } = ask;
-  // expiry is booked for whatever is about to be confirmed or cancelled, whoever asks
-  if (verb === 'confirm' || verb === 'cancel') settle(world, input.redemption_id);
+  // expiry is booked for whatever is about to be cancelled, whoever asks
+  if (verb === 'cancel') settle(world, input.redemption_id);
   if (verb === 'validate') return validate(world, ask);
   const slot = `${actor.type} ${actor.id} ${key}`;
   const asked = JSON.stringify([verb, Object.entries(input).sort()]);
+  if (verb === 'confirm' && (!ask.credential || !mayAct(world, ask.credential))) {
+    return refuse('unauthorized'); // a repetition too
+  }
   const stored = world.answers.get(slot);
   if (stored) {
     return stored.asked === asked ? stored.answer : { refused: 'idempotency_key_reused' };
@@ -224,6 +227,8 @@ function confirm(world: World, { actor, input, credential }: Ask): Expected {
   const refusal = unusable(world, input.redemption_id, credential);
   if (refusal) return refusal;
   const r = world.redemptions.get(input.redemption_id as string) as ModelRedemption;
+  settle(world, input.redemption_id);
+  if (r.status === 'expired') return refuse('expired', { expired_at: TIME });
   r.status = 'confirmed';
   r.confirmed_by = credential?.merchant_id ?? null;
   r.trail = [...r.trail, `confirmed ${actor.type} ${actor.id}`];

@@ -75,9 +75,10 @@ export async function explainingDatabase(
     last = turn.catch(() => undefined);
     return turn;
   };
-  return {
+  const database: ExplainingDatabase = {
     query: (asked) => inTurn(() => run(asked)),
     transaction: (steps) => inTurn(() => runAll(steps)),
+    lane: () => database,
     usage: () => ({ total: 1, idle: 1, waiting: 0 }),
     close: () => client.end(),
     taken() {
@@ -86,6 +87,7 @@ export async function explainingDatabase(
       return taken;
     },
   };
+  return database;
 }
 
 function readPlan(statement: string, json: { 'Query Text': string; Plan: Node }): Plan {

@@ -51,3 +51,8 @@ export function toDevices<R extends { config: object; schema: object }>(scope: S
     schema: { ...route.schema, security: [...SECURITY.merchant, { device: [] }] },
   };
 }
+
+/** A merchant's route whose deciding statement asks whether its caller still may. */
+export function askingItself<R extends { config: object }>(route: R): R {
+  return { ...route, config: { ...route.config, asksItself: true } };
+}

@@ -17,7 +17,7 @@ import { reverse } from '../../redemptions/reverse.ts';
 import type { App, RouteDeps } from '../app.ts';
 import { callerKey } from '../auth.ts';
 import { claimOf, conclude } from '../conclude.ts';
-import { routeOf, toDevices } from './common.ts';
+import { askingItself, routeOf, toDevices } from './common.ts';
 
 const route = routeOf('merchant', 'read');
 const RedemptionId = Closed({ redemption_id: Uuid });
@@ -65,13 +65,15 @@ function counterRoutes(app: App, deps: RouteDeps): void {
 
   app.post(
     '/merchant/redemptions/:redemption_id/confirm',
-    toDevices(
-      'scan',
-      route(
-        'Confirm: handed over',
-        { headers: IdempotencyHeaders, params: RedemptionId },
-        { 200: Confirmed },
-        'confirm',
+    askingItself(
+      toDevices(
+        'scan',
+        route(
+          'Confirm: handed over',
+          { headers: IdempotencyHeaders, params: RedemptionId },
+          { 200: Confirmed },
+          'confirm',
+        ),
       ),
     ),
     async (request) => {
