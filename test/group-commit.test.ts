@@ -7,7 +7,7 @@ import type { Redeemed } from '../src/contract/redemption.ts';
 import { changedBy, systemCaller } from '../src/core/actor.ts';
 import { type Answer, unwrap } from '../src/core/answer.ts';
 import { Failure } from '../src/core/failure.ts';
-import { openDatabase } from '../src/db/pool.ts';
+import { type Database, openDatabase } from '../src/db/pool.ts';
 import { type Group, openGroup } from '../src/group-commit/group.ts';
 import { claim, identifyClaim } from '../src/idempotency/claim.ts';
 import { checkInvariants } from '../src/invariants/check.ts';
@@ -55,6 +55,46 @@ async function open(t: TestContext, max = 8) {
 const brief = (answers: Answer<Redeemed>[]) =>
   answers.map(({ done, refused }) => done?.redemption_status ?? refused);
 const count = (words: unknown[], word: unknown) => words.filter((one) => one === word).length;
+
+test('a second group leaves early, over the same connection, when it is as large as the first', async (t) => {
+  const { db } = await open(t);
+  const text = 'SELECT pg_backend_pid() AS pid, pg_sleep(0.2)';
+  const sizes: number[] = [];
+  const run = async (database: Database, rows: readonly number[]) => {
+    const [{ pid }] = await database.query({ name: '', text, values: [] });
+    return rows.map((row) => ({ row, pid }));
+  };
+  const group = openGroup(db, run, { onDeparture: (rows) => sizes.push(rows) });
+  const answers = [1, 2, 3, 4, 5, 6].map((row) => group.submit(row));
+  assert.deepEqual(sizes, [1, 1], 'the others wait');
+  await answers[0];
+  assert.deepEqual(sizes, [1, 1, 4]);
+  const told = await Promise.all(answers);
+  assert.deepEqual(
+    told.map(({ row }) => row),
+    [1, 2, 3, 4, 5, 6],
+  );
+  assert.equal(new Set(told.map(({ pid }) => pid)).size, 1);
+  await group.drain();
+  assert.equal(db.usage().idle, db.usage().total, 'the connection was given back');
+});
+
+test('a unit that comes back while a statement begins is sold, and not by its older view', async (t) => {
+  const { db, offer, connect } = await open(t);
+  const offerId = await offer(1);
+  const other = await connect();
+  for (let i = 1; i <= 40; i += 1) {
+    const wishes = [wish(2 * i, offerId, `a ${i}`), wish(2 * i + 1, offerId, `b ${i}`)];
+    const [answers] = await Promise.all([
+      redeem(db, ISSUING, wishes),
+      other.query('UPDATE rewards.redemption_offers SET stock_quantity = 5 WHERE offer_id = $1', [
+        offerId,
+      ]),
+    ]);
+    for (const { done, refused } of answers) assert.ok(done || refused === 'out_of_stock');
+    await other.query('UPDATE rewards.redemption_offers SET stock_quantity = 1');
+  }
+});
 
 test('one leaves at once and alone; what comes meanwhile leaves together, in bounded groups', async (t) => {
   const { offer, group, sizes } = await open(t);

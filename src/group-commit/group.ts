@@ -32,8 +32,7 @@ export interface GroupOptions<Row> {
 
 /**
  * Rows of one group. The gain of one more row is spent by then (a commit is shared by so many
- * already), while all of them hold their locks until the last is done, and the trigger that adds to
- * a merchant's totals, once per row, looks at every version of it that the group has made.
+ * already), while all of them hold their locks until the last is done.
  */
 const ROWS_MAX = 128;
 /** Rows that wait, beyond which the next is told to come back: about a second's work. */
@@ -69,7 +68,7 @@ export function openGroup<Row, Result>(
   const alone: Rows = [];
   const underWay = { together: 0, alone: 0 };
   const onEmpty: (() => void)[] = [];
-  let lastSize = 0;
+  let sizeUnderWay = 0;
 
   /** Runs rows; gives back how to tell everybody, when the next ones are on their way. */
   const depart = async (kind: keyof typeof underWay, rows: Rows): Promise<() => void> => {
@@ -92,12 +91,13 @@ export function openGroup<Row, Result>(
       };
     }
   };
+  // with one under way the next leaves early when it is as large: it would not be small
   const isTime = () =>
     underWay.together === 0 ||
-    (underWay.together < UNDER_WAY_MAX.together && together.length >= Math.min(ROWS_MAX, lastSize));
+    (underWay.together < UNDER_WAY_MAX.together && together.length >= sizeUnderWay);
   const send = (kind: keyof typeof underWay, rows: Rows) => {
     underWay[kind] += 1;
-    if (kind === 'together') lastSize = rows.length;
+    if (kind === 'together') sizeUnderWay = rows.length;
     void depart(kind, rows).then((tell) => {
       underWay[kind] -= 1;
       leave(); // first, so that the database works while this process answers
