@@ -20,7 +20,7 @@ const STEP = 20_000;
 export class Pendings {
   readonly #filled: Filled;
   readonly #say: (text: string) => void;
-  /** the first of the filled ones that nobody has; known after the first look */
+  /** the first of the filled ones after which nobody has any; known after the first look */
   #next: number | undefined;
 
   constructor(filled: Filled, say: (text: string) => void) {
@@ -53,14 +53,15 @@ export class Pendings {
   }
 }
 
+/** An earlier run in the same database used some, and may have left gaps between them. */
 async function firstPending(client: pg.Client, pending: number): Promise<number> {
   const { rows } = await client.query(
     `SELECT redemption_id FROM rewards.user_redemptions
-     WHERE redemption_id BETWEEN $1 AND $2 AND redemption_status = 'pending'
-     ORDER BY redemption_id LIMIT 1`,
+     WHERE redemption_id BETWEEN $1 AND $2 AND redemption_status <> 'pending'
+     ORDER BY redemption_id DESC LIMIT 1`,
     [redemptionId(1), redemptionId(pending)],
   );
-  return rows[0] ? numberOf(rows[0].redemption_id) : pending + 1;
+  return rows[0] ? numberOf(rows[0].redemption_id) + 1 : 1;
 }
 
 async function lastNumber(client: pg.Client): Promise<number> {
