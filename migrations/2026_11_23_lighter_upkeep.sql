@@ -33,14 +33,18 @@ BEGIN
             DETAIL = 'Migrations are applied in the order of their names.',
             HINT = 'Nothing was changed. npx lumis migrate up applies all of them in order.';
     END IF;
-    SELECT string_agg(DISTINCT format('GRANT %s TO %I;', w.owner::regrole, current_user), ' ')
-    INTO obstacle FROM (
-        SELECT p.proowner AS owner FROM pg_proc p WHERE p.oid IN (
-            'rewards.update_merchant_stats()'::regprocedure,
-            'rewards.expire_old_redemptions()'::regprocedure)
-        UNION ALL
-        SELECT c.relowner FROM pg_class c WHERE c.oid = 'rewards.user_redemptions'::regclass
-    ) w WHERE NOT pg_has_role(w.owner, 'USAGE');
+    SELECT string_agg(w.grants, ' ') INTO obstacle FROM (
+        SELECT format('GRANT CREATE ON SCHEMA rewards TO %I;', current_user) AS grants
+        WHERE NOT has_schema_privilege('rewards', 'CREATE')
+        UNION
+        SELECT format('GRANT %s TO %I;', o.owner::regrole, current_user) FROM (
+            SELECT p.proowner AS owner FROM pg_proc p WHERE p.oid IN (
+                'rewards.update_merchant_stats()'::regprocedure,
+                'rewards.expire_old_redemptions()'::regprocedure)
+            UNION ALL
+            SELECT c.relowner FROM pg_class c WHERE c.oid = 'rewards.user_redemptions'::regclass
+        ) o WHERE NOT pg_has_role(o.owner, 'USAGE')
+    ) w;
     IF obstacle IS NOT NULL THEN
         RAISE EXCEPTION 'role % may not change the redemption system', current_user
             USING ERRCODE = 'insufficient_privilege', HINT = 'Nothing was changed. Run this as the '
@@ -82,7 +86,8 @@ BEGIN
                 SELECT validated_by_merchant_id, lumis_spent, -1
                 FROM former WHERE redemption_status = 'confirmed'
             ) s
-            GROUP BY s.merchant_id HAVING sum(s.sign) <> 0
+            GROUP BY s.merchant_id
+            HAVING sum(s.sign) <> 0 OR sum(s.sign * s.lumis_spent) <> 0
         ) c
         WHERE m.merchant_id = c.merchant_id;
         RETURN NULL;

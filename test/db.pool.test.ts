@@ -36,6 +36,20 @@ test('a warning at the commit is in doubt, one before it is not', async (t) => {
     await assert.rejects(db.transaction([sql('INSERT INTO late VALUES (1)')]), {
       code: 'overloaded',
     });
+    // without BEGIN, and on one connection: everybody hears its own
+    const lane = db.lane();
+    const whole = (text: string) => lane.transaction([{ ...sql(text), name: text, isWhole: true }]);
+    const told = await Promise.allSettled([
+      whole('INSERT INTO early VALUES (1)'),
+      whole('INSERT INTO late VALUES (1)'),
+      whole('INSERT INTO early VALUES (1)'),
+      lane.transaction([sql('INSERT INTO late VALUES (1)')]),
+      whole('INSERT INTO early VALUES (1)'),
+    ]);
+    assert.deepEqual(
+      told.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'],
+    );
   }
 });
 

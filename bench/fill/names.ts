@@ -68,9 +68,15 @@ export const offerOf = (n: number, size: Size): number => 1 + (n % size.offers);
 /** The number of the merchant of redemption `n`. */
 export const merchantOf = (n: number, size: Size): number =>
   1 + ((n % size.offers) % size.merchants);
-/** The number of the member of redemption `n`: each has one in `members` redemptions on end. */
-export const memberOf = (n: number, size: Size): number =>
-  1 + ((n * 7919 + Math.floor(n / size.members) * 104_729) % size.members);
+/** How many members have redemptions: so many that each has ten, whatever the size. */
+export const activeOf = ({ members, redemptions }: Size): number =>
+  Math.max(1, Math.min(members, Math.ceil(redemptions / 10)));
+/** The number of the member of redemption `n`: each active one has one in `activeOf` on end. */
+export const memberOf = (n: number, size: Size): number => {
+  const active = activeOf(size);
+  const place = (n * 7919 + Math.floor(n / active) * 104_729) % active;
+  return 1 + place * Math.floor(size.members / active);
+};
 
 /**
  * Whether offer `n` can be redeemed. The others, one in 97, have ended, have not started or are

@@ -1,4 +1,4 @@
-import type { Size } from './names.ts';
+import { activeOf, type Size } from './names.ts';
 import {
   codeOf,
   DAYS,
@@ -75,12 +75,15 @@ const changes = (s: string) => `SELECT v.* FROM (VALUES
     ) AS v(nth, sequence, action, at, by) WHERE v.at IS NOT NULL`;
 
 /** CTEs down to `story`, a row for each redemption. Materialized: each value is computed once. */
-function story({ offers, merchants, members, redemptions, pending }: Size): string {
+function story(size: Size): string {
+  const { offers, merchants, members, redemptions, pending } = size;
+  const active = activeOf(size);
+  const apart = Math.floor(members / active);
   const ended = redemptions - pending;
   const seconds = { all: DAYS * 86_400, last: PENDING_HOURS * 3600 };
   return `numbered AS MATERIALIZED (
     SELECT p.place, p.n, hashint8(p.n) & 2147483647 AS dice, 1 + p.n % ${offers} AS offer,
-      (1 + (p.n * 7919 + p.n / ${members} * 104729) % ${members})::integer AS member
+      (1 + (p.n * 7919 + p.n / ${active} * 104729) % ${active} * ${apart})::integer AS member
     FROM (SELECT g AS place, CASE WHEN g <= ${ended} THEN ${pending} + g ELSE g - ${ended} END AS n
       FROM generate_series($1::bigint, $2::bigint) AS g) p
   ), drawn AS MATERIALIZED (

@@ -12,7 +12,7 @@ import { confirm } from '../../src/redemptions/confirm.ts';
 import { redemptionsOfMember } from '../../src/redemptions/find.ts';
 import { validate } from '../../src/redemptions/validate.ts';
 import { newRun } from '../actors.ts';
-import { keyId, merchantId, offerId, redemptionCode, redemptionId } from '../fill.ts';
+import { keyId, memberOf, merchantId, offerId, redemptionCode, redemptionId } from '../fill.ts';
 import { summarize } from '../latency.ts';
 import { emptyOutcome, judge, latencyOf } from '../measure.ts';
 import { Pendings, type Range } from '../pendings.ts';
@@ -75,7 +75,7 @@ function operations(
   { from }: Range,
   outcome: Outcome,
 ): Record<Line, (i: number) => Promise<unknown>> {
-  const { offers, merchants, members, pending } = size;
+  const { offers, merchants, members, redemptions, pending } = size;
   const any = (top: number) => 1 + Math.floor(Math.random() * top);
   const run = newRun();
   const merchantOf = (n: number) => 1 + ((n % offers) % merchants);
@@ -98,7 +98,9 @@ function operations(
       // other scenarios have confirmed some, and support may move the end of others
       must('validate', (await validate(db, [row]))[0], /already_redeemed|expired|cancelled/);
     },
-    "a member's redemptions": () => redemptionsOfMember(db, any(members), { limit: 20 }),
+    // of one who has some: as many at any size
+    "a member's redemptions": () =>
+      redemptionsOfMember(db, memberOf(any(redemptions), size), { limit: 20 }),
     async confirm(i) {
       const n = from + i;
       const merchant = by(merchantOf(n));

@@ -8,19 +8,28 @@ import type { Statement } from './statement.ts';
 // biome-ignore lint/suspicious/noExplicitAny: a row's type is the statement's to say
 type Row = any;
 
-/** A statement of a transaction; `onLockTimeout` names the failure if it waits for a lock in vain. */
-export type Step = Statement & { onLockTimeout?: FailureCode };
+/** A statement of a transaction. */
+export interface Step extends Statement {
+  /** names the failure if it waits for a lock in vain */
+  onLockTimeout?: FailureCode;
+  /**
+   * It is prepared, and sets its own lock timeout: by itself it needs no BEGIN, and is one message
+   * instead of three.
+   */
+  isWhole?: boolean;
+}
 
 /** The database, as every other room sees it. */
 export interface Database {
   /** Runs one statement by itself. Throws Failure. */
   query<R = Row>(statement: Statement): Promise<R[]>;
   /**
-   * Runs statements as one transaction in one round trip; the rows of each. Several wait up to
-   * `lockTimeoutMs` for each lock; one is a transaction by itself, and a message instead of three.
-   * Runs them again when that is right. Throws Failure.
+   * Runs statements as one transaction in one round trip, and again when that is right; the rows of
+   * each. They wait up to `lockTimeoutMs` for each lock. Throws Failure.
    */
   transaction(steps: Step[], lockTimeoutMs?: number): Promise<Row[][]>;
+  /** how long transactions wait for a lock, unless they say something else */
+  lockTimeoutMs: number;
   /**
    * The same database through one connection, which is held while it is used: what is sent while
    * an earlier statement runs begins the moment that one ends, with nobody's way to go in between.
@@ -37,7 +46,7 @@ export interface DatabaseOptions {
   max: number;
   /** how long a request waits for a connection */
   poolTimeoutMs: number;
-  /** how long one statement by itself waits for its answer; then its connection counts as lost */
+  /** how long a statement without BEGIN waits for its answer; then its connection counts as lost */
   answerTimeoutMs?: number;
   onError: (error: Error) => void;
 }
@@ -52,8 +61,8 @@ const STATEMENT_TIMEOUT_MS = 15_000;
  */
 const ANSWER_TIMEOUT_MS = 20_000;
 const RETRIES_MAX = 3;
-// For statements by themselves. A transaction sets its own again: behind a transaction pooler the
-// session may be another one by then.
+// For statements by themselves. A transaction sets its own again, and so does a step that is whole:
+// behind a transaction pooler the session may be another one by then.
 const SESSION = `SET datestyle = 'ISO'; SET lock_timeout = ${LOCK_TIMEOUT_MS}; SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`;
 
 // SET LOCAL and not a connection parameter: behind a transaction pooler a session is shared.
@@ -82,11 +91,12 @@ export function openDatabase(options: DatabaseOptions): Database {
     client.query(SESSION).catch(options.onError);
   });
 
-  const own: Borrow = async () => {
+  const fromPool: Borrow = async () => {
     const client = await pool.connect();
     return { client, giveBack: (isLost) => client.release(isLost) };
   };
   const through = (borrow: Borrow): Database => ({
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
     async query(statement) {
       const asked = { ...statement, query_timeout: answerTimeoutMs };
       try {
@@ -103,18 +113,18 @@ export function openDatabase(options: DatabaseOptions): Database {
     async transaction(steps, lockTimeoutMs = LOCK_TIMEOUT_MS) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await runOnce(borrow, steps, lockTimeoutMs);
+          return await runOnce(borrow, steps, { lockTimeoutMs, answerTimeoutMs });
         } catch (error) {
           if (attempt > RETRIES_MAX || !isRetryable(error)) throw toFailure(error);
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
         }
       }
     },
-    lane: () => through(shared(own)),
+    lane: () => through(shared(fromPool)),
     usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   });
-  return through(own);
+  return through(fromPool);
 }
 
 /** Takes a connection; whoever has it gives it back once, and says whether it was lost. */
@@ -163,7 +173,7 @@ export function openQueuePool(options: Pick<DatabaseOptions, 'url' | 'max' | 'on
 
 /** The same database, whose transactions wait less long, or longer, for a lock. */
 export function withLockTimeout(db: Database, lockTimeoutMs: number): Database {
-  return { ...db, transaction: (steps) => db.transaction(steps, lockTimeoutMs) };
+  return { ...db, lockTimeoutMs, transaction: (steps) => db.transaction(steps, lockTimeoutMs) };
 }
 
 /**
@@ -174,52 +184,70 @@ export function isOutage(error: unknown): boolean {
   return error instanceof Failure && error.cause !== undefined && isConnectionLost(error.cause);
 }
 
-async function runOnce(borrow: Borrow, steps: Step[], lockTimeoutMs: number): Promise<Row[][]> {
+interface Patience {
+  lockTimeoutMs: number;
+  answerTimeoutMs: number;
+}
+
+async function runOnce(borrow: Borrow, steps: Step[], patience: Patience): Promise<Row[][]> {
   const { client, giveBack } = await borrow();
+  const [first] = steps;
+  const isWhole = steps.length === 1 && first?.isWhole === true;
   let inDoubt: Error | undefined;
   // A warning at the commit itself: a standby did not confirm, so the commit is here but not where
   // it was promised to be.
-  let isCommitting = steps.length <= 1;
+  let isCommitting = false;
   const onNotice = (notice: { code?: string | undefined }) => {
     if (isCommitting && notice.code?.startsWith('01')) {
       inDoubt = new Error('commit is not replicated');
     }
   };
   client.on('notice', onNotice);
-  const send = (step: Step, last: boolean) =>
+  const ask = (asked: Statement | string, { commitsAfter }: { commitsAfter: boolean }) =>
     new Promise<pg.QueryResult>((resolve, reject) => {
-      // a callback, since a promise would hear of the last step only after the commit's warning
-      void client.query(step, (error: Error | undefined, result: pg.QueryResult) => {
-        isCommitting ||= last;
-        error ? reject(error) : resolve(result);
-      });
+      // Callbacks, which are called at once: a promise would hear of the end of a statement when the
+      // warnings after it, or those of whoever comes next on this connection, have been told.
+      const query = new pg.Query(asked, (error, result) => {
+        isCommitting = commitsAfter && !isWhole;
+        error ? reject(error) : resolve(result as pg.QueryResult);
+      }) as pg.Query & { handleCommandComplete(...about: unknown[]): void; query_timeout?: number };
+      if (isWhole) {
+        query.query_timeout = patience.answerTimeoutMs;
+        const complete = query.handleCommandComplete;
+        query.handleCommandComplete = (...about) => {
+          isCommitting = true;
+          complete.apply(query, about);
+        };
+      }
+      client.query(query);
     });
   // in one packet: the server wakes once, and has all it needs
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   stream.cork();
-  const isAlone = steps.length === 1;
-  const sent = [
-    isAlone || client.query(begin(lockTimeoutMs)),
-    ...steps.map((step, i) => send(step, i === steps.length - 1)),
-    isAlone || client.query('COMMIT'),
-  ];
+  const asked = steps.map((step, i) => () => ask(step, { commitsAfter: i === steps.length - 1 }));
+  const around = { commitsAfter: steps.length === 0 };
+  const sent = isWhole
+    ? asked.map((send) => send())
+    : [
+        ask(begin(patience.lockTimeoutMs), around),
+        ...asked.map((send) => send()),
+        ask('COMMIT', { commitsAfter: false }),
+      ];
   stream.uncork();
   const results = await Promise.allSettled(sent);
   client.off('notice', onNotice);
+  const answers = isWhole ? results : results.slice(1, -1);
   // an error makes every later statement fail too, and COMMIT roll back: the first one tells
-  const failed = results.findIndex((result) => result.status === 'rejected');
-  if (failed >= 0) {
-    const error = (results[failed] as PromiseRejectedResult).reason;
-    giveBack(isConnectionLost(error));
-    const step = steps[failed - 1];
-    if (step?.onLockTimeout && isLockTimeout(error)) throw new Failure(step.onLockTimeout);
-    throw error;
+  const fault = results.find((result) => result.status === 'rejected')?.reason;
+  if (fault) {
+    giveBack(isConnectionLost(fault));
+    const step = steps[answers.findIndex((answer) => answer.status === 'rejected')];
+    if (step?.onLockTimeout && isLockTimeout(fault)) throw new Failure(step.onLockTimeout);
+    throw fault;
   }
   giveBack(false);
   if (inDoubt) throw new Failure('overloaded', { cause: inDoubt, retryAfterSeconds: 1 });
-  return results.slice(1, -1).map((result) => {
-    return (result as PromiseFulfilledResult<pg.QueryResult>).value.rows;
-  });
+  return answers.map((answer) => (answer as PromiseFulfilledResult<pg.QueryResult>).value.rows);
 }
 
 /** Points are whole or exact fractions far below 2^53; times keep their microseconds. */

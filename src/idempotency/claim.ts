@@ -34,17 +34,20 @@ export function identifyClaim<Row extends Claim & { changed_by: object }>(row: R
  * find it. Keys within a batch must differ.
  */
 export function underKeys(statement: Statement): Step {
-  return { ...statement, onLockTimeout: 'idempotency_in_progress' };
+  return { ...statement, onLockTimeout: 'idempotency_in_progress', isWhole: true };
 }
 
 /**
  * Begins a verb's deciding statement: CTE `input` with the given columns, the claim's, `stored` (the
- * answer that the key already holds) and `reused` (the key stands for another request).
+ * answer that the key already holds) and `reused` (the key stands for another request). Its first
+ * parameters are the batch and how long to wait for a lock, which holds for this transaction: there
+ * may be no BEGIN that could say so, and behind a transaction pooler no session either.
  */
 export const input = (columns: string) => `input AS MATERIALIZED (
     SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
-    FROM json_to_recordset($1) AS i(ord integer, ${columns},
-      actor_type text, actor_id text, key text, fingerprint text)
+    FROM set_config('lock_timeout', $2::integer::text, true) AS patience(ms),
+      json_to_recordset($1) AS i(ord integer, ${columns},
+        actor_type text, actor_id text, key text, fingerprint text)
     LEFT JOIN ${byKey('lumis.idempotency_keys', '(actor_type, actor_id, key) = (i.actor_type, i.actor_id, i.key)')} k
       ON true
   )`;
@@ -52,8 +55,8 @@ export const input = (columns: string) => `input AS MATERIALIZED (
 /**
  * Ends it. Reads a CTE `decided` with a row for each of the input: its columns, and `answer` (NULL:
  * undecided) and `keep` (the outcome may be stored, and a stored one may be told). Keeps fresh
- * answers under their keys and returns
- * one `answer` per row, in the order of the input, and beside it `more` columns of `decided`.
+ * answers under their keys and returns one `answer` per row, in the order of the input, and beside
+ * it `more` columns of `decided`.
  */
 export const answerWith = (...more: string[]) => `kept AS (
     INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)

@@ -28,7 +28,7 @@ export async function adjust(
     const results = await db.transaction([
       TAKE_TURNS(members),
       lockMembers(members),
-      underKeys(ADJUST(batch(open))),
+      underKeys(ADJUST(batch(open), db.lockTimeoutMs)),
     ]);
     return results[2]?.map((row) => row.answer ?? undefined) ?? [];
   });

@@ -167,9 +167,10 @@ export async function findOffer(
   userId: number,
   offerId: string,
 ): Promise<CatalogueOffer> {
+  const lane = db.lane(); // both in one round trip
   const [[row], standings] = await Promise.all([
-    db.query<ListedOffer>(ONE(offerId)),
-    standingsOf(db, [userId]),
+    lane.query<ListedOffer>(ONE(offerId)),
+    standingsOf(lane, [userId]),
   ]);
   if (!row) throw new Failure('unknown_offer');
   const { refusal: _, ...offer } = row;

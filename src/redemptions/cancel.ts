@@ -29,7 +29,7 @@ export async function cancel(db: Database, rows: readonly Cancel[]): Promise<Ans
     lockOffersOf(ids),
     // after all locks: it takes the members and offers of the due ones alone
     expireDue(ids, null),
-    underKeys(CANCEL(batch(rows))),
+    underKeys(CANCEL(batch(rows), db.lockTimeoutMs)),
   ]);
   return answersOf<Cancelled>(results[4]) as Answer<Cancelled>[];
 }

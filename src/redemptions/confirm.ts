@@ -25,7 +25,7 @@ export async function confirm(
   rows: readonly Confirm[],
 ): Promise<Answer<Confirmed>[]> {
   // One word for a redemption at a time: the next one finds it given.
-  const apart = (row: Confirm) => row.redemption_id;
+  const apart = (row: Confirm) => row.redemption_id.toLowerCase();
   let due: string[] = []; // what was found so, and has to be booked before it is told
   return decideAll(rows, apart, async (open, isAgain) => {
     const locks = [
@@ -35,7 +35,7 @@ export async function confirm(
     ];
     const results = await db.transaction([
       ...(isAgain ? locks : []),
-      underKeys(CONFIRM(batch(open))),
+      underKeys(CONFIRM(batch(open), db.lockTimeoutMs)),
     ]);
     const judged = results.at(-1) ?? [];
     due = open.filter((_, i) => judged[i]?.is_due).map((row) => row.redemption_id);

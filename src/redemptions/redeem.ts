@@ -29,7 +29,8 @@ export interface Issuing {
  *
  * Refusals: unknown_offer, offer_inactive, offer_not_started, offer_ended, out_of_stock,
  * limit_member, insufficient_points (with missing_lumis). Price, merchant and limits come from the
- * offer's row; stock and balance are cumulative over the batch, in its order.
+ * offer's row. Stock goes to the rows of a batch in their order, but for those that somebody is in the
+ * way of; a member's own rows are decided one after the other.
  */
 export async function redeem(
   db: Database,
@@ -49,9 +50,10 @@ export async function redeem(
       lockMembers(open.map((row) => row.user_id)),
       lockOffers(open.map((row) => row.offer_id)),
     ];
+    const { ttl_minutes, public_url } = issuing;
     const results = await db.transaction([
       ...(isAgain ? locks : []),
-      underKeys(REDEEM(batch(issued), issuing.ttl_minutes, issuing.public_url)),
+      underKeys(REDEEM(batch(issued), db.lockTimeoutMs, ttl_minutes, public_url)),
     ]);
     return answersOf<Redeemed>(results.at(-1));
   });
@@ -74,7 +76,7 @@ const REDEEM = prepared(
   ), judged AS MATERIALIZED (  -- what each row would be told if it were the only one
     SELECT i.*, o.name_friendly, o.merchant_id, m.merchant_name, o.lumis_cost, o.stock_quantity,
       o.on_expiry, c.now, coalesce(b.balance, 0) AS balance,
-      c.now + make_interval(mins => coalesce(o.code_ttl_minutes, $2)) AS expires_at,
+      c.now + make_interval(mins => coalesce(o.code_ttl_minutes, $3)) AS expires_at,
       CASE WHEN i.stored IS NOT NULL THEN 'stored'
            WHEN o.offer_id IS NULL THEN coalesce((SELECT 'undecided'
              FROM rewards.redemption_offers x WHERE x.offer_id = i.offer_id), 'unknown_offer')
@@ -104,8 +106,8 @@ const REDEEM = prepared(
         'redemption_id', p.redemption_id, 'offer_id', p.offer_id, 'offer_name', p.name_friendly,
         'merchant_id', p.merchant_id, 'merchant_name', p.merchant_name,
         'lumis_spent', p.lumis_cost, 'redemption_status', 'pending', 'redemption_code', p.code,
-        'qr_image_url', $3 || '/api/v1/rewards/redemptions/' || p.redemption_id || '/qr.png',
-        'qr_landing_url', $3 || '/r/' || p.token, 'created_at', p.now,
+        'qr_image_url', $4 || '/api/v1/rewards/redemptions/' || p.redemption_id || '/qr.png',
+        'qr_landing_url', $4 || '/r/' || p.token, 'created_at', p.now,
         'code_expires_at', p.expires_at, 'validated_at', NULL, 'closed_at', NULL,
         'cancellation_reason', NULL, 'on_expiry', p.on_expiry,
         'balance', p.balance - p.lumis_cost))

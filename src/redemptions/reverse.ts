@@ -33,7 +33,7 @@ export async function reverse(db: Database, rows: readonly Reverse[]): Promise<A
     lockMembersOf(ids),
     lockOffersOf(ids),
     lockMerchantsOf(ids),
-    underKeys(REVERSE(batch(rows))),
+    underKeys(REVERSE(batch(rows), db.lockTimeoutMs)),
   ]);
   return answersOf<Reversed>(results[4]) as Answer<Reversed>[];
 }

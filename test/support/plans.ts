@@ -76,6 +76,7 @@ export async function explainingDatabase(
     return turn;
   };
   const database: ExplainingDatabase = {
+    lockTimeoutMs: 2000,
     query: (asked) => inTurn(() => run(asked)),
     transaction: (steps) => inTurn(() => runAll(steps)),
     lane: () => database,
