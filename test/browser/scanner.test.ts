@@ -89,7 +89,7 @@ test('used elsewhere, expired, cancelled, reversed: no, and why', async () => {
   await typeCode(page, used.redemption_code);
   await untilVerdict(page, 'Ya se usó');
   await verdict(page)
-    .getByText(/Se canjeó hoy a las \d{1,2}:\d{2}\s[ap]\.\sm\.$/)
+    .getByText(/Se canjeó hoy a las? \d{1,2}:\d{2}\s[ap]\.\sm\.$/)
     .waitFor();
   assert.equal(
     await verdict(page)
@@ -103,7 +103,7 @@ test('used elsewhere, expired, cancelled, reversed: no, and why', async () => {
   await typeCode(page, expired.redemption_code);
   await untilVerdict(page, 'Código vencido');
   await verdict(page)
-    .getByText(/Venció hoy a las|Venció el/)
+    .getByText(/Venció hoy a las? |Venció el /)
     .waitFor();
   await next();
   const cancelled = await stage.redeemed(MEMBER, offer);
