@@ -12,7 +12,15 @@ import { confirm } from '../../src/redemptions/confirm.ts';
 import { redemptionsOfMember } from '../../src/redemptions/find.ts';
 import { validate } from '../../src/redemptions/validate.ts';
 import { newRun } from '../actors.ts';
-import { keyId, memberOf, merchantId, offerId, redemptionCode, redemptionId } from '../fill.ts';
+import {
+  keyId,
+  memberOf,
+  merchantId,
+  merchantOf,
+  offerId,
+  redemptionCode,
+  redemptionId,
+} from '../fill.ts';
 import { summarize } from '../latency.ts';
 import { emptyOutcome, judge, latencyOf } from '../measure.ts';
 import { Pendings, type Range } from '../pendings.ts';
@@ -75,10 +83,9 @@ function operations(
   { from }: Range,
   outcome: Outcome,
 ): Record<Line, (i: number) => Promise<unknown>> {
-  const { offers, merchants, members, redemptions, pending } = size;
+  const { offers, members, redemptions, pending } = size;
   const any = (top: number) => 1 + Math.floor(Math.random() * top);
   const run = newRun();
-  const merchantOf = (n: number) => 1 + ((n % offers) % merchants);
   const by = (merchant: number) => ({
     merchant_id: merchantId(merchant),
     key_id: keyId(merchant),
@@ -94,7 +101,7 @@ function operations(
     'active offers': () => listOffers(db, [lookAt(any(members), { limit: 20, sort: 'newest' })]),
     async validate() {
       const n = any(pending);
-      const row = { ...by(merchantOf(n)), scanned: redemptionCode(n) };
+      const row = { ...by(merchantOf(n, size)), scanned: redemptionCode(n) };
       // other scenarios have confirmed some, and support may move the end of others
       must('validate', (await validate(db, [row]))[0], /already_redeemed|expired|cancelled/);
     },
@@ -103,7 +110,7 @@ function operations(
       redemptionsOfMember(db, memberOf(any(redemptions), size), { limit: 20 }),
     async confirm(i) {
       const n = from + i;
-      const merchant = by(merchantOf(n));
+      const merchant = by(merchantOf(n, size));
       const redemption_id = redemptionId(n);
       const actor = { type: 'merchant' as const, id: merchant.merchant_id };
       const row = {

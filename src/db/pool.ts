@@ -27,14 +27,14 @@ export interface Database {
    * Runs statements as one transaction in one round trip, and again when that is right; the rows of
    * each. They wait up to `lockTimeoutMs` for each lock. Throws Failure.
    */
-  transaction(steps: Step[], lockTimeoutMs?: number): Promise<Row[][]>;
-  /** how long transactions wait for a lock, unless they say something else */
+  transaction(steps: Step[]): Promise<Row[][]>;
   lockTimeoutMs: number;
   /**
    * The same database through one connection, which is held while it is used: what is sent while
    * an earlier statement runs begins the moment that one ends, with nobody's way to go in between.
+   * Its transactions may wait less long, or longer, for a lock.
    */
-  lane(): Database;
+  lane(lockTimeoutMs?: number): Database;
   /** Connections: in all, idle, and requests that wait for one. */
   usage(): { total: number; idle: number; waiting: number };
   close(): Promise<void>;
@@ -95,22 +95,22 @@ export function openDatabase(options: DatabaseOptions): Database {
     const client = await pool.connect();
     return { client, giveBack: (isLost) => client.release(isLost) };
   };
-  const through = (borrow: Borrow): Database => ({
-    lockTimeoutMs: LOCK_TIMEOUT_MS,
+  const through = (borrow: Borrow, lockTimeoutMs: number): Database => ({
     async query(statement) {
       const asked = { ...statement, query_timeout: answerTimeoutMs };
       try {
         const { client, giveBack } = await borrow();
-        const settle = (error?: unknown) =>
-          giveBack(error !== undefined && isConnectionLost(error));
-        const asking = client.query(asked);
-        asking.then(() => settle(), settle);
-        return (await asking).rows;
+        const result = client.query(asked);
+        result.then(
+          () => giveBack(false),
+          (error) => giveBack(isConnectionLost(error)),
+        );
+        return (await result).rows;
       } catch (error) {
         throw toFailure(error);
       }
     },
-    async transaction(steps, lockTimeoutMs = LOCK_TIMEOUT_MS) {
+    async transaction(steps) {
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await runOnce(borrow, steps, { lockTimeoutMs, answerTimeoutMs });
@@ -120,11 +120,12 @@ export function openDatabase(options: DatabaseOptions): Database {
         }
       }
     },
-    lane: () => through(shared(fromPool)),
+    lockTimeoutMs,
+    lane: (patience = lockTimeoutMs) => through(shared(fromPool), patience),
     usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   });
-  return through(fromPool);
+  return through(fromPool, LOCK_TIMEOUT_MS);
 }
 
 /** Takes a connection; whoever has it gives it back once, and says whether it was lost. */
@@ -171,11 +172,6 @@ export function openQueuePool(options: Pick<DatabaseOptions, 'url' | 'max' | 'on
   return pool;
 }
 
-/** The same database, whose transactions wait less long, or longer, for a lock. */
-export function withLockTimeout(db: Database, lockTimeoutMs: number): Database {
-  return { ...db, lockTimeoutMs, transaction: (steps) => db.transaction(steps, lockTimeoutMs) };
-}
-
 /**
  * True when the database is away, or does not say what became of a transaction. To ask again at
  * once would not help, and an answer found then might not be where it was promised to be.
@@ -191,8 +187,8 @@ interface Patience {
 
 async function runOnce(borrow: Borrow, steps: Step[], patience: Patience): Promise<Row[][]> {
   const { client, giveBack } = await borrow();
-  const [first] = steps;
-  const isWhole = steps.length === 1 && first?.isWhole === true;
+  const isWhole = steps.length === 1 && steps[0]?.isWhole === true;
+  const messages = isWhole ? steps : [begin(patience.lockTimeoutMs), ...steps, 'COMMIT'];
   let inDoubt: Error | undefined;
   // A warning at the commit itself: a standby did not confirm, so the commit is here but not where
   // it was promised to be.
@@ -203,12 +199,12 @@ async function runOnce(borrow: Borrow, steps: Step[], patience: Patience): Promi
     }
   };
   client.on('notice', onNotice);
-  const ask = (asked: Statement | string, { commitsAfter }: { commitsAfter: boolean }) =>
+  const send = (message: Statement | string, i: number) =>
     new Promise<pg.QueryResult>((resolve, reject) => {
       // Callbacks, which are called at once: a promise would hear of the end of a statement when the
       // warnings after it, or those of whoever comes next on this connection, have been told.
-      const query = new pg.Query(asked, (error, result) => {
-        isCommitting = commitsAfter && !isWhole;
+      const query = new pg.Query(message, (error, result) => {
+        isCommitting = !isWhole && i === messages.length - 2; // COMMIT is next
         error ? reject(error) : resolve(result as pg.QueryResult);
       }) as pg.Query & { handleCommandComplete(...about: unknown[]): void; query_timeout?: number };
       if (isWhole) {
@@ -224,15 +220,7 @@ async function runOnce(borrow: Borrow, steps: Step[], patience: Patience): Promi
   // in one packet: the server wakes once, and has all it needs
   const { stream } = (client as unknown as { connection: { stream: Writable } }).connection;
   stream.cork();
-  const asked = steps.map((step, i) => () => ask(step, { commitsAfter: i === steps.length - 1 }));
-  const around = { commitsAfter: steps.length === 0 };
-  const sent = isWhole
-    ? asked.map((send) => send())
-    : [
-        ask(begin(patience.lockTimeoutMs), around),
-        ...asked.map((send) => send()),
-        ask('COMMIT', { commitsAfter: false }),
-      ];
+  const sent = messages.map(send);
   stream.uncork();
   const results = await Promise.allSettled(sent);
   client.off('notice', onNotice);

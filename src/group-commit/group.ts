@@ -1,5 +1,5 @@
 import { Failure } from '../core/failure.ts';
-import { type Database, isOutage, withLockTimeout } from '../db/pool.ts';
+import { type Database, isOutage } from '../db/pool.ts';
 
 /**
  * Group commit: what arrives while a statement is under way leaves with the next one.
@@ -63,7 +63,7 @@ export function openGroup<Row, Result>(
   { identify, onDeparture }: GroupOptions<Row> = {},
 ): Group<Row, Result> {
   type Rows = Waiting<Row, Result>[];
-  const lane = withLockTimeout(db.lane(), GROUP_LOCK_TIMEOUT_MS);
+  const lane = db.lane(GROUP_LOCK_TIMEOUT_MS);
   const together: Rows = [];
   const alone: Rows = [];
   const underWay = { together: 0, alone: 0 };

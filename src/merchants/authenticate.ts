@@ -1,5 +1,6 @@
 import { UUID_PATTERN } from '../contract/common.ts';
 import type { MerchantCredential } from '../core/actor.ts';
+import { setBounded } from '../core/bounded.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
@@ -51,9 +52,8 @@ export function rememberKeys(find: Proof['keyOf']): Proof['keyOf'] {
     if (known && known.until > performance.now()) return known.key;
     found.delete(keyId);
     const key = await find(keyId);
-    const [oldest] = found.keys();
-    if (found.size >= REMEMBERED_MAX && oldest !== undefined) found.delete(oldest);
-    if (key) found.set(keyId, { key, until: performance.now() + REMEMBERED_MS });
+    const until = performance.now() + REMEMBERED_MS;
+    if (key) setBounded(found, REMEMBERED_MAX, keyId, { key, until });
     return key;
   };
 }

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import bcrypt from 'bcrypt';
+import { setBounded } from '../core/bounded.ts';
 import { Failure } from '../core/failure.ts';
 
 /** bcrypt's cost at rest, for the keys we make. */
@@ -32,11 +33,6 @@ export function createProver(): Prover {
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
-  const remember = (hash: string, mac: Buffer) => {
-    const [oldest] = proven.keys();
-    if (proven.size >= PROVEN_MAX && oldest) proven.delete(oldest);
-    proven.set(hash, mac);
-  };
   const compare = (secret: string, hash: string) => {
     if (waiting >= WAITING_MAX) throw new Failure('overloaded', { retryAfterSeconds: 2 });
     waiting += 1;
@@ -63,7 +59,7 @@ export function createProver(): Prover {
       const shared = underWay.get(attempt) ?? compare(secret, hash);
       underWay.set(attempt, shared);
       const matches = await shared.finally(() => underWay.delete(attempt));
-      if (matches) remember(hash, mac);
+      if (matches) setBounded(proven, PROVEN_MAX, hash, mac);
       return matches;
     },
   };

@@ -43,6 +43,10 @@ export async function confirm(
   });
 }
 
+/** SQL: one text for a credential, so that it can be joined by a hash. */
+const credentialOf = (row: string) =>
+  `concat(${row}.merchant_id, ' ', ${row}.key_id, ' ', ${row}.proven_hash)`;
+
 const CONFIRM = prepared(
   'redemptions.confirm',
   `WITH ${input(`redemption_id uuid, merchant_id uuid, key_id text, proven_hash text,
@@ -58,7 +62,7 @@ const CONFIRM = prepared(
     SELECT clock_timestamp() AS now
     FROM (SELECT count(*) FROM redemption) r CROSS JOIN (SELECT count(*) FROM merchant) m
   ), caller AS MATERIALIZED (    -- asked once, however much it brings
-    SELECT concat(c.merchant_id, ' ', c.key_id, ' ', c.proven_hash) AS credential,
+    SELECT ${credentialOf('c')} AS credential,
       lumis.merchant_may_act(c.merchant_id, c.key_id, c.proven_hash) AS may_act
     FROM (SELECT DISTINCT i.merchant_id, i.key_id, i.proven_hash FROM input i) c
   ), judged AS MATERIALIZED (
@@ -80,7 +84,7 @@ const CONFIRM = prepared(
     FROM input i CROSS JOIN clock c
     LEFT JOIN redemption r USING (redemption_id)
     LEFT JOIN merchant m ON m.merchant_id = i.merchant_id
-    JOIN caller a ON a.credential = concat(i.merchant_id, ' ', i.key_id, ' ', i.proven_hash)
+    JOIN caller a ON a.credential = ${credentialOf('i')}
   ), decided AS MATERIALIZED (
     SELECT j.*, coalesce(j.refusal = 'due', false) AS is_due,
       coalesce(j.refusal NOT IN ('unauthorized', 'undecided', 'due'), true) AS keep, CASE
