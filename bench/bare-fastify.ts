@@ -1,6 +1,6 @@
 /**
- * Bare Fastify: the least that a Node server can do. A constant of a given size, an empty 304, a
- * POST that is answered with such a constant; and, where it has a database, a redemption by one call
+ * Bare Fastify: the least that a Node server can do. A constant of a given size where the catalogue
+ * is, or 304; a POST that is answered with such a constant; and, where it has a database, one call
  * of the verb per request, which is what ours would be without gathering them.
  */
 
@@ -15,8 +15,10 @@ import { memberAt } from './load/requests.ts';
 import { type Node, startServer } from './node.ts';
 
 export interface BareOptions {
+  /** bytes of a constant page in the place of the catalogue, and a 304 for who has its tag */
+  catalogue?: number;
   /** of the constants, each with its path: `{'/page': 9000}` */
-  constants: Record<string, number>;
+  constants?: Record<string, number>;
   /** `/redeem?offer=N` (0: any) redeems for a random member, by one call of the verb */
   redeem?: { url: string; offers: number; members: number; tokens: number };
 }
@@ -36,15 +38,24 @@ export async function startBare(options: BareOptions): Promise<Node> {
   });
 }
 
-async function serve({ port, constants, redeem }: BareOptions & { port: number }): Promise<void> {
+const JSON_TYPE = 'application/json; charset=utf-8';
+const constantOf = (bytes: number) => `{"data":"${'x'.repeat(Math.max(0, bytes - 11))}"}`;
+
+async function serve(options: BareOptions & { port: number }): Promise<void> {
+  const { port, catalogue = 0, constants = {}, redeem } = options;
   const app = Fastify();
   app.get('/ready', async () => ({ ready: true }));
-  app.get('/unchanged', async (_, reply) => reply.code(304).send());
+  const page = constantOf(catalogue);
+  app.get('/api/v1/rewards/offers', async (request, reply) => {
+    reply.header('etag', '"constant"');
+    if (request.headers['if-none-match']) return reply.code(304).send();
+    return reply.header('content-type', JSON_TYPE).send(page);
+  });
   for (const [path, bytes] of Object.entries(constants)) {
-    const page = `{"data":"${'x'.repeat(Math.max(0, bytes - 11))}"}`;
-    const type = 'application/json; charset=utf-8';
-    app.get(path, async (_, reply) => reply.header('content-type', type).send(page));
-    app.post(path, async (_, reply) => reply.code(201).header('content-type', type).send(page));
+    const constant = constantOf(bytes);
+    app.post(path, async (_, reply) =>
+      reply.code(201).header('content-type', JSON_TYPE).send(constant),
+    );
   }
   if (redeem) redeemAlone(app, redeem);
   await app.listen({ host: '127.0.0.1', port });

@@ -7,7 +7,7 @@ import { Page } from '../src/contract/common.ts';
 import { CatalogueOffer } from '../src/contract/offer.ts';
 import { freePort } from '../src/db/embedded/port.ts';
 import { openDatabase } from '../src/db/pool.ts';
-import { listOffers, lookAt } from '../src/offers/catalogue.ts';
+import { lookAt, openLooking } from '../src/offers/looking.ts';
 import { testApp } from './support/app.ts';
 
 const PATH = '/rewards/offers';
@@ -70,7 +70,7 @@ test('without the database the one who looks is told so, and nothing else breaks
   const url = `postgres://nobody@127.0.0.1:${await freePort(0)}/none`;
   const db = openDatabase({ url, max: 4, poolTimeoutMs: 2000, onError: () => undefined });
   // page and members are read at once, and both fail: a fault that nobody hears ends the process
-  const looking = listOffers(db, [lookAt(1, { sort: 'newest', limit: 20 })]);
+  const looking = openLooking(db).read(db, [lookAt(1, { sort: 'newest', limit: 20 })]);
   await assert.rejects(looking, { code: 'overloaded' });
   await db.close();
 });

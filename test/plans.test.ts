@@ -28,8 +28,9 @@ import { findKeys, requireMayAct } from '../src/merchants/authenticate.ts';
 import { lockMerchants } from '../src/merchants/lock.ts';
 import { merchantStats } from '../src/merchants/stats.ts';
 import { stillMayAct } from '../src/merchants/still.ts';
-import { findOffer, listOffers, lookAt } from '../src/offers/catalogue.ts';
+import { findOffer } from '../src/offers/catalogue.ts';
 import { lockOffers } from '../src/offers/lock.ts';
+import { lookAt, openLooking } from '../src/offers/looking.ts';
 import { cancel } from '../src/redemptions/cancel.ts';
 import { confirm } from '../src/redemptions/confirm.ts';
 import { dayOf } from '../src/redemptions/day.ts';
@@ -211,11 +212,10 @@ const OPERATIONS: Record<string, Operation> = {
     uses: { 'redemptions.landing': ['idx_redemptions_landing'] },
   },
   'catalogue, newest first': {
-    run: (db, rows) =>
-      listOffers(
-        db,
-        fresh(rows).map((n) => lookAt(bench.memberOf(n, SIZE), catalogue)),
-      ),
+    run(db, rows) {
+      const looks = fresh(rows).map((n) => lookAt(bench.memberOf(n, SIZE), catalogue));
+      return openLooking(db).read(db, looks);
+    },
     uses: {
       'offers.newest': ['idx_offers_active_valid'],
       'offers.standings': ['balances_pkey', 'idx_redemptions_user'],
@@ -223,7 +223,7 @@ const OPERATIONS: Record<string, Operation> = {
   },
   'catalogue, newest first, second page': {
     async run(db) {
-      const [first] = await listOffers(db, [lookAt(MEMBER, catalogue)]);
+      const [first] = await openLooking(db).read(db, [lookAt(MEMBER, catalogue)]);
       await list({ cursor: first?.page.next_cursor ?? '' })(db);
     },
     uses: { '': ['idx_offers_active_valid'] },
@@ -442,7 +442,7 @@ async function fallDue(db: Database): Promise<void> {
 
 /** A member's look at the catalogue, as the first page is but for `filter`. */
 function list(filter: Partial<CatalogueQuery>) {
-  return (db: Database) => listOffers(db, [lookAt(MEMBER, { ...catalogue, ...filter })]);
+  return (db: Database) => openLooking(db).read(db, [lookAt(MEMBER, { ...catalogue, ...filter })]);
 }
 
 /** A confirmation of so many that nobody touched yet, each by its merchant. */

@@ -172,12 +172,11 @@ export class Loader {
     line.request = undefined;
     this.#answers += 1;
     const { kind, expect = EXPECTED[kind] ?? [200, 304, 201] } = request.wish;
-    const { status, body } = response;
+    const { status, size } = response;
     this.#statuses[status] = (this.#statuses[status] ?? 0) + 1;
-    if (body) this.#bytes = Buffer.byteLength(body);
+    if (size > 0) this.#bytes = size;
     const isExpected = expect.includes(status);
-    if (status >= 400) this.#note(kind, status, body, isExpected);
-    else if (!isExpected) this.#note(kind, status, body, false);
+    if (status >= 400 || !isExpected) this.#note(kind, status, response.text(), isExpected);
     if (isExpected && !line.early && now <= this.#ends) this.#time(kind, now - line.at);
     request.learn?.(response);
     this.#next(line);

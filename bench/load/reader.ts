@@ -3,7 +3,10 @@
 export interface Response {
   status: number;
   etag: string | undefined;
-  body: string;
+  /** in bytes */
+  size: number;
+  /** the body, decoded only by who wants it */
+  text(): string;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -40,8 +43,8 @@ export class ResponseReader {
     const bodyLength = hasBody(status) ? lengthOf(head) : 0;
     if (bytes.length < bodyAt + bodyLength) return 0;
     const end = bodyAt + bodyLength;
-    const body = bytes.toString('utf8', bodyAt, end);
-    this.#onResponse({ status, etag: fieldOf(head, 'etag'), body });
+    const text = () => bytes.toString('utf8', bodyAt, end);
+    this.#onResponse({ status, etag: fieldOf(head, 'etag'), size: bodyLength, text });
     return end;
   }
 }

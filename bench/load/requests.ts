@@ -110,9 +110,9 @@ export class Requests {
     return {
       wish,
       text: httpText(path, this.#tokenOf(member), body, this.#key()),
-      learn: ({ status, body: text }) => {
+      learn: ({ status, text }) => {
         if (status !== 201) return;
-        const { redemption_id, redemption_code: code, merchant_id } = JSON.parse(text);
+        const { redemption_id, redemption_code: code, merchant_id } = JSON.parse(text());
         this.#acknowledged?.push(redemption_id);
         if (this.#made.length >= OWN_MAX || !this.#usesOwn()) return;
         const merchant = Number.parseInt(merchant_id.slice(-12), 16);

@@ -7,7 +7,8 @@
 import type { Database } from '../../src/db/pool.ts';
 import { openDatabase } from '../../src/db/pool.ts';
 import { claim } from '../../src/idempotency/claim.ts';
-import { findOffer, listOffers, lookAt } from '../../src/offers/catalogue.ts';
+import { findOffer } from '../../src/offers/catalogue.ts';
+import { lookAt, openLooking } from '../../src/offers/looking.ts';
 import { confirm } from '../../src/redemptions/confirm.ts';
 import { redemptionsOfMember } from '../../src/redemptions/find.ts';
 import { validate } from '../../src/redemptions/validate.ts';
@@ -98,7 +99,8 @@ function operations(
   };
   return {
     'offer by id': () => findOffer(db, any(members), offerId(any(offers))),
-    'active offers': () => listOffers(db, [lookAt(any(members), { limit: 20, sort: 'newest' })]),
+    'active offers': () =>
+      openLooking(db).read(db, [lookAt(any(members), { limit: 20, sort: 'newest' })]),
     async validate() {
       const n = any(pending);
       const row = { ...by(merchantOf(n, size)), scanned: redemptionCode(n) };

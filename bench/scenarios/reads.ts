@@ -41,13 +41,13 @@ export const reads: Scenario = async (given) => {
     wishes: [page],
   });
   outcome.notes.push(`a catalogue page of 20 has ${bytes} bytes`);
-  const bare = await startBare({ constants: { '/page': bytes } });
+  const bare = await startBare({ catalogue: bytes });
   const context = { scene, outcome };
   try {
     const pages = [
       ourSide(context, node, PAGE, ONE, page),
       ourSide(context, node, PAGE, MANY, page),
-      bareSide(context, bare, PAGE, { kind: 'raw', path: '/page' }),
+      bareSide(context, bare, PAGE, page),
     ];
     outcome.rows.push(...(await takeTurns(scene, pages)));
     if (await hasEtag(context, node)) {
@@ -55,7 +55,7 @@ export const reads: Scenario = async (given) => {
       const unchanged = [
         ourSide(context, node, UNCHANGED, ONE, same),
         ourSide(context, node, UNCHANGED, MANY, same),
-        bareSide(context, bare, UNCHANGED, { kind: 'raw', path: '/unchanged' }),
+        bareSide(context, bare, UNCHANGED, same),
       ];
       outcome.rows.push(...(await takeTurns(scene, unchanged)));
     } else outcome.notes.push('the catalogue has no ETag: its 304 cannot be measured');
@@ -96,7 +96,8 @@ function bareSide(context: Context, bare: Node, what: string, wish: Wish): Side 
     what,
     side: BARE,
     server: bare,
-    run: (connections) => ask(context, bare, what, { connections, wishes: [wish] }),
+    run: (connections) =>
+      ask(context, bare, what, { connections, tokens: { count: 1 }, wishes: [wish] }),
   };
 }
 

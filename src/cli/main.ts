@@ -1,3 +1,4 @@
+import '../core/ticks.ts';
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../project.ts';
 import { benchCommand } from './bench.ts';

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { Log } from '../core/log.ts';
 import type { Database } from '../db/pool.ts';
 import type { Feed } from '../events/feed.ts';
+import type { Again } from './again.ts';
 import type { Audience } from './auth.ts';
 import type { Grouped } from './grouped.ts';
 import type { Guard } from './guard.ts';
@@ -48,6 +49,7 @@ export interface RouteDeps extends ServerOptions {
   feed: Feed;
   streams: Streams;
   guard: Guard;
+  again: Again;
 }
 
 export type App = FastifyInstance<

@@ -77,11 +77,8 @@ export function createGate(options: AuthOptions) {
       }
     }
     if (limit) {
-      await limits.take(
-        limit,
-        request.caller ? callerKey(request.caller) : (ip ?? 'unknown'),
-        reply,
-      );
+      const counted = request.caller ? callerKey(request.caller) : (ip ?? 'unknown');
+      await limits.take(limit, counted, (name, value) => reply.header(name, value));
     }
   };
 }

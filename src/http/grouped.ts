@@ -5,7 +5,7 @@ import { type Group, openGroup } from '../group-commit/group.ts';
 import { identifyClaim } from '../idempotency/claim.ts';
 import { type MemberClaims, rememberMembers } from '../members/members.ts';
 import { findKeys, type StoredKey } from '../merchants/authenticate.ts';
-import { type Look, listOffers, type Seen } from '../offers/catalogue.ts';
+import type { Look, Looking, Seen } from '../offers/looking.ts';
 import { type Cancel, cancel } from '../redemptions/cancel.ts';
 import { type Confirm, confirm } from '../redemptions/confirm.ts';
 import { type Redeem, redeem } from '../redemptions/redeem.ts';
@@ -25,7 +25,7 @@ export interface Grouped {
 }
 
 /** Opens one group for each; requests of a process go through the same ones. */
-export function openGrouped({ db, config, metrics }: ServerOptions): Grouped {
+export function openGrouped({ db, config, metrics }: ServerOptions, looking: Looking): Grouped {
   const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
   const counted = (verb: string) => ({
     onDeparture: (rows: number) => metrics.groups.observe({ verb }, rows),
@@ -46,6 +46,6 @@ export function openGrouped({ db, config, metrics }: ServerOptions): Grouped {
     refused: openGroup(db, auditRefusals),
     members: openGroup(db, rememberMembers, { identify: ofMember }),
     keys: openGroup(db, findKeys, { identify: ofKey }),
-    offers: openGroup(db, listOffers),
+    offers: openGroup(db, looking.read),
   };
 }

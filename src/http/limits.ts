@@ -1,4 +1,3 @@
-import type { FastifyReply } from 'fastify';
 import {
   type RateLimiterAbstract,
   RateLimiterMemory,
@@ -29,12 +28,16 @@ const WINDOWS: Record<LimitName, { seconds: number; times: number }> = {
 
 /** Counts requests by name and caller, over all nodes when there is a Redis. */
 export interface Limits {
-  /** Counts one; throws `rate_limited` when that is one too many. Writes the RateLimit headers. */
-  take(name: LimitName, key: string, reply?: FastifyReply): Promise<void>;
+  /** Counts one; throws `rate_limited` when that is one too many. Tells the RateLimit headers. */
+  take(name: LimitName, key: string, tell?: TellHeader): Promise<unknown>;
   /** Throws `rate_limited` when the window is already full; counts nothing. */
   check(name: LimitName, key: string): Promise<void>;
   close(): Promise<void>;
 }
+
+export type TellHeader = (name: string, value: string) => unknown;
+
+const UNLIMITED = Promise.resolve();
 
 /** Opens the limiters. Without Redis, or while it does not answer, each node counts by itself. */
 export async function openLimits(
@@ -52,17 +55,17 @@ export async function openLimits(
     (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, limiterOf(name, limits, redis)]),
   );
   return {
-    async take(name, key, reply) {
+    take(name, key, tell) {
       const limiter = limiters.get(name);
-      if (!limiter) return;
-      try {
-        const result = await limiter.consume(key);
-        if (reply) writeHeaders(reply, name, limiter, result);
-      } catch (result) {
-        if (!(result instanceof RateLimiterRes)) throw result;
-        if (reply) writeHeaders(reply, name, limiter, result);
-        throw tooMany(result);
-      }
+      if (!limiter) return UNLIMITED;
+      return limiter.consume(key).then(
+        (result) => tell && tellHeaders(tell, name, limiter, result),
+        (result) => {
+          if (!(result instanceof RateLimiterRes)) throw result;
+          if (tell) tellHeaders(tell, name, limiter, result);
+          throw tooMany(result);
+        },
+      );
     },
     async check(name, key) {
       const limiter = limiters.get(name);
@@ -96,15 +99,15 @@ function limiterOf(
 }
 
 /** The header fields of the IETF's draft: the policy, and what is left of it. */
-function writeHeaders(
-  reply: FastifyReply,
+function tellHeaders(
+  tell: TellHeader,
   name: string,
   limiter: RateLimiterAbstract,
   result: RateLimiterRes,
 ): void {
   const reset = Math.ceil(result.msBeforeNext / 1000);
-  reply.header('ratelimit-policy', `"${name}";q=${limiter.points};w=${limiter.duration}`);
-  reply.header('ratelimit', `"${name}";r=${result.remainingPoints};t=${reset}`);
+  tell('ratelimit-policy', `"${name}";q=${limiter.points};w=${limiter.duration}`);
+  tell('ratelimit', `"${name}";r=${result.remainingPoints};t=${reset}`);
 }
 
 function tooMany(result: RateLimiterRes): Failure {

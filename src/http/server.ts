@@ -12,6 +12,8 @@ import { listen } from '../db/listen.ts';
 import { EVENTS_CHANNEL } from '../events/dispatch.ts';
 import { openFeed } from '../events/feed.ts';
 import { createProver } from '../merchants/proof.ts';
+import { openLooking } from '../offers/looking.ts';
+import { openAgain } from './again.ts';
 import type { App, OwnTls, RouteDeps, RouteEntry, ServerOptions } from './app.ts';
 import { createGate } from './auth.ts';
 import { closeUnusedConnections } from './closing.ts';
@@ -97,7 +99,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     issuer: config.jwtIssuer,
     audience: config.jwtAudience,
   });
-  const grouped = openGrouped(options);
+  const looking = openLooking(db);
+  const grouped = openGrouped(options, looking);
   app.addHook('onClose', async () => {
     // a client may have gone; what it asked for is under way still
     await Promise.all(Object.values(grouped).map((group) => group.drain()));
@@ -111,7 +114,8 @@ export async function buildServer(options: ServerOptions): Promise<App> {
     staticCSP: DOCS_CSP,
     uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
   });
-  const deps: RouteDeps = { ...options, limits, grouped, ...openLive(app, options) };
+  const again = openAgain(app, { looking, grouped, limits, metrics: options.metrics });
+  const deps: RouteDeps = { ...options, limits, grouped, again, ...openLive(app, options) };
   await app.register(async (scope) => {
     publicRoutes(scope as unknown as App, deps);
   });

@@ -38,12 +38,9 @@ const STANDINGS = prepared(
    ) l`,
 );
 
-async function standingsOf(
-  db: Database,
-  userIds: readonly number[],
-): Promise<Map<number, Standing>> {
-  const rows = await db.query<Standing>(STANDINGS([...new Set(userIds)]));
-  return new Map(rows.map((row) => [row.user_id, row]));
+/** How these members stand, each of them once. */
+export function readStandings(db: Database, userIds: readonly number[]): Promise<Standing[]> {
+  return db.query<Standing>(STANDINGS(userIds));
 }
 
 // The predicate that the redeem statement uses.
@@ -91,62 +88,22 @@ const BEGIN_ROWS = 20;
 const beginningOf = ({ by }: Order, sort: string) =>
   prepared(`offers.${sort}`, `${VISIBLE} ORDER BY ${by} LIMIT ${BEGIN_ROWS + 1}`)();
 
-/** One member's look at the catalogue. */
-export interface Look {
-  userId: number;
-  filter: CatalogueQuery;
-  /** where the page begins, from the filter's cursor */
-  position: (string | null)[];
-}
-
-/** Reads a look. Throws `invalid_request` for a cursor of another list, or of none. */
-export function lookAt(userId: number, filter: CatalogueQuery): Look {
-  const { parts } = ORDERS[filter.sort];
-  return { userId, filter, position: decodeCursor(`offers.${filter.sort}`, parts, filter.cursor) };
-}
-
-/** What a member sees: the page, the same object for all who look at it together, and themselves. */
-export interface Seen {
-  page: Page<ListedOffer>;
-  standing: Standing;
-}
-
 /**
- * The offers that members can see now, each with the page it asked for. Those who ask for the same
- * page share one statement, whose view of the database is younger than any of their requests.
+ * Reads a page of the list from its beginning, or from where its cursor leaves off. Throws
+ * `invalid_request` for a cursor of another list, or of none.
  */
-export async function listOffers(db: Database, looks: readonly Look[]): Promise<Seen[]> {
-  const standings = standingsOf(
-    db,
-    looks.map(({ userId }) => userId),
-  );
-  const pages = new Map<string, Promise<Page<ListedOffer>>>();
-  const see = async ({ userId, filter, position }: Look): Promise<Seen> => {
-    const { affordable, ...asked } = filter;
-    if (affordable) {
-      const { balance } = (await standings).get(userId) as Standing;
-      asked.max_cost = Math.min(asked.max_cost ?? balance, balance);
-    }
-    const key = JSON.stringify(asked);
-    const reading = pages.get(key) ?? readPage(db, asked, position);
-    pages.set(key, reading);
-    // both at once: when the first one fails, the other's fault must be heard too
-    const [page, known] = await Promise.all([reading, standings]);
-    return { page, standing: known.get(userId) as Standing };
-  };
-  return Promise.all(looks.map(see));
-}
-
-async function readPage(
-  db: Database,
-  filter: CatalogueQuery,
-  position: (string | null)[],
-): Promise<Page<ListedOffer>> {
+export async function readPage(db: Database, filter: CatalogueQuery): Promise<Page<ListedOffer>> {
+  const position = positionOf(filter);
   const rows = await db.query<ListedOffer>(statementOf(filter, position));
   return page(`offers.${filter.sort}`, rows, filter.limit, (row) => [
     filter.sort === 'newest' ? row.created_at : row.lumis_cost,
     row.offer_id,
   ]);
+}
+
+/** What the filter's cursor says. Throws `invalid_request` for one of another list, or of none. */
+export function positionOf({ sort, cursor }: CatalogueQuery): (string | null)[] {
+  return decodeCursor(`offers.${sort}`, ORDERS[sort].parts, cursor);
 }
 
 function statementOf(filter: CatalogueQuery, position: (string | null)[]): Statement {
@@ -168,11 +125,11 @@ export async function findOffer(
   offerId: string,
 ): Promise<CatalogueOffer> {
   const lane = db.lane(); // both in one round trip
-  const [[row], standings] = await Promise.all([
+  const [[row], [standing]] = await Promise.all([
     lane.query<ListedOffer>(ONE(offerId)),
-    standingsOf(lane, [userId]),
+    readStandings(lane, [userId]),
   ]);
   if (!row) throw new Failure('unknown_offer');
   const { refusal: _, ...offer } = row;
-  return { ...offer, availability: availabilityOf(row, standings.get(userId) as Standing) };
+  return { ...offer, availability: availabilityOf(row, standing as Standing) };
 }

@@ -1,0 +1,127 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { setBounded } from '../core/bounded.ts';
+import { uuidV7 } from '../core/ids.ts';
+import type { Look, Looking } from '../offers/looking.ts';
+import type { App } from './app.ts';
+import { callerKey } from './auth.ts';
+import type { Grouped } from './grouped.ts';
+import type { LimitName, Limits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { isHeld, JSON_TYPE, openPages, type Tagged } from './tagged.ts';
+
+/**
+ * The short way for a member who looks at the catalogue again. Wallets ask for the same page over
+ * and over, mostly to be told that nothing has changed, and to find once more what was found a
+ * moment ago (who it is, whether they may, what the query means) costs more than the answer. So a
+ * request with the very same URL, token and origin as one that was answered goes past the framework.
+ * It counts for the same limit, sees the catalogue as it is now, and gets the same headers; when
+ * anything is in its way, it goes the long way and hears there what that is.
+ */
+export interface Again {
+  /** What a member sees. */
+  show(look: Look): Promise<Tagged>;
+  /** Lets requests like this one go the short way for a while; when its headers are set. */
+  remember(request: FastifyRequest, reply: FastifyReply, look: Look): void;
+}
+
+interface Known {
+  url: string | undefined;
+  origin: string | undefined;
+  look: Look;
+  limit: LimitName;
+  caller: string;
+  route: string;
+  /** names and values in turn: those that are the same each time */
+  headers: string[];
+  /** Unix time in milliseconds */
+  until: number;
+}
+
+/** Milliseconds after which a request goes the long way once more, so that its token is looked at. */
+const KNOWN_MS = 10_000;
+const TOKENS_MAX = 10_000;
+const PAGES_MAX = 8;
+/** What each answer has of its own. */
+const OWN = new Set(['x-request-id', 'ratelimit', 'ratelimit-policy', 'etag', 'content-type']);
+
+export interface AgainOptions {
+  looking: Looking;
+  grouped: Grouped;
+  limits: Limits;
+  metrics: Metrics;
+}
+
+/** Puts the short way before the server's own. */
+export function openAgain(app: App, options: AgainOptions): Again {
+  const { looking, grouped, limits, metrics } = options;
+  const known = new Map<string, Known[]>();
+  const answerTo = openPages();
+  let isClosing = false;
+  app.addHook('preClose', async () => {
+    isClosing = true; // the framework tells clients that this server goes
+  });
+
+  const show = async (look: Look) => answerTo(await grouped.offers.submit(look));
+  const answer = async (one: Known, request: IncomingMessage, response: ServerResponse) => {
+    const began = performance.now();
+    const own = ['x-request-id', uuidV7()];
+    await limits.take(one.limit, one.caller, (name, value) => own.push(name, value));
+    const seen = looking.glance(one.look);
+    const { tag, bytes } = seen ? answerTo(seen) : await show(one.look);
+    own.push('etag', tag);
+    const isSame = isHeld(tag, request.headers['if-none-match']);
+    if (isSame) response.writeHead(304, one.headers.concat(own)).end();
+    else {
+      own.push('content-type', JSON_TYPE, 'content-length', String(bytes.length));
+      response.writeHead(200, one.headers.concat(own)).end(bytes);
+    }
+    const labels = { method: 'GET', route: one.route, status: isSame ? 304 : 200 };
+    metrics.requests.observe(labels, (performance.now() - began) / 1000);
+  };
+  const find = (request: IncomingMessage) => {
+    if (isClosing || request.method !== 'GET') return undefined;
+    const { authorization = '', origin } = request.headers;
+    const own = known.get(authorization);
+    return own?.find(
+      (one) => one.url === request.url && one.origin === origin && one.until > Date.now(),
+    );
+  };
+
+  const [long] = app.server.listeners('request') as RequestListener[];
+  if (long) {
+    app.server.off('request', long);
+    app.server.prependListener('request', (request, response) => {
+      if (request.method !== 'GET') response.once('close', looking.doubt);
+      const one = find(request);
+      if (!one) return long(request, response);
+      answer(one, request, response).catch(() => {
+        if (!response.headersSent) long(request, response);
+      });
+    });
+  }
+  return {
+    show,
+    remember(request, reply, look) {
+      const { authorization, origin } = request.headers;
+      const { url: route, config } = request.routeOptions;
+      if (request.method !== 'GET' || !authorization || !route || !config.limit) return;
+      const { url } = request.raw;
+      const fixed = Object.entries(reply.getHeaders()).filter(([name]) => !OWN.has(name));
+      const one: Known = {
+        url,
+        origin,
+        look,
+        limit: config.limit,
+        caller: callerKey(request.caller),
+        route,
+        headers: fixed.flatMap(([name, value]) => [name, String(value)]),
+        until: Math.min(request.expiresAt * 1000, Date.now() + KNOWN_MS),
+      };
+      const others = known
+        .get(authorization)
+        ?.filter((it) => it.url !== url || it.origin !== origin);
+      setBounded(known, TOKENS_MAX, authorization, [one, ...(others ?? [])].slice(0, PAGES_MAX));
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import type { CatalogueOffer } from '../contract/offer.ts';
+import { setBounded } from '../core/bounded.ts';
+import type { Page } from '../core/cursor.ts';
+import { availabilityOf, type ListedOffer, type Standing } from '../offers/catalogue.ts';
+import type { Seen } from '../offers/looking.ts';
+
+/** JSON with its ETag. */
+export interface Tagged {
+  tag: string;
+  bytes: Buffer;
+}
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Writes an answer with a tag of its own. */
+export function tagged(body: object): Tagged {
+  const text = JSON.stringify(body);
+  return { tag: tagOf(text), bytes: Buffer.from(text) };
+}
+
+/** Whether an If-None-Match names this tag: the client has the same already. */
+export function isHeld(tag: string, ifNoneMatch: string | undefined): boolean {
+  if (!ifNoneMatch) return false;
+  if (ifNoneMatch === tag || ifNoneMatch === '*') return true;
+  return ifNoneMatch.split(/\s*,\s*/).some((one) => one.replace(/^W\//, '') === tag);
+}
+
+/** A page's text, but for what differs from member to member, and the answers made of it. */
+interface SharedPage {
+  /** each offer up to its availability */
+  offers: string[];
+  end: string;
+  /** by the availabilities of all its offers: most members may have everything */
+  answers: Map<string, Tagged>;
+  known: WeakMap<Standing, Tagged>;
+}
+
+const ANSWERS_MAX = 8;
+
+/**
+ * Opens the writing of catalogue pages: the function gives what one member is told. A page is
+ * written once for all who see it, and an answer once for all who may redeem the same of it.
+ */
+export function openPages(): (seen: Seen) => Tagged {
+  const shared = new WeakMap<Page<ListedOffer>, SharedPage>();
+  return ({ page, standing }) => {
+    const whole = shared.get(page) ?? sharedPage(page);
+    shared.set(page, whole);
+    const known = whole.known.get(standing);
+    if (known) return known;
+    const own = page.data.map((offer) => JSON.stringify(availabilityOf(offer, standing)));
+    const which = own.join();
+    const answer = whole.answers.get(which) ?? answerOf(whole, own);
+    setBounded(whole.answers, ANSWERS_MAX, which, answer);
+    whole.known.set(standing, answer);
+    return answer;
+  };
+}
+
+// By hand and not by the serializer, which would write the same twenty offers for every member. The
+// columns are named in the statement, and a test holds the answer against the schema.
+function sharedPage({ data, next_cursor }: Page<ListedOffer>): SharedPage {
+  const offers = data.map(({ refusal: _, ...offer }): string => {
+    const shown: Omit<CatalogueOffer, 'availability'> = offer;
+    return `${JSON.stringify(shown).slice(0, -1)},"availability":`;
+  });
+  const end = `],"next_cursor":${JSON.stringify(next_cursor)}}`;
+  return { offers, end, answers: new Map(), known: new WeakMap() };
+}
+
+function answerOf({ offers, end }: SharedPage, own: string[]): Tagged {
+  const text = `{"data":[${offers.map((offer, i) => `${offer}${own[i]}}`).join(',')}${end}`;
+  return { tag: tagOf(text), bytes: Buffer.from(text) };
+}
+
+function tagOf(text: string): string {
+  return `"${createHash('sha1').update(text).digest('base64url')}"`;
+}
