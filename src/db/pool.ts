@@ -49,6 +49,8 @@ export interface DatabaseOptions {
   /** how long a statement without BEGIN waits for its answer; then its connection counts as lost */
   answerTimeoutMs?: number;
   onError: (error: Error) => void;
+  /** told what the server says beside its answers; nobody hears it otherwise */
+  onNotice?: (message: string) => void;
 }
 
 /** How long a statement waits for a lock before its transaction gives up. */
@@ -88,6 +90,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('connect', (client) => {
     // a checked-out client whose server dies emits too; unheard, it would end the process
     client.on('error', options.onError);
+    client.on('notice', ({ message = '' }) => options.onNotice?.(message));
     client.query(SESSION).catch(options.onError);
   });
 

@@ -35,6 +35,15 @@ export function batch(rows: readonly object[]): string {
 }
 
 /**
+ * SQL for an array parameter, `$1::uuid[]`, whose length the planner must not see. It expects ten
+ * elements of an array that it does not know, so that fewer look cheaper, and it would plan the
+ * statement anew for each call.
+ */
+export function unseen(parameter: string): string {
+  return `ARRAY(SELECT unnest(${parameter}))`;
+}
+
+/**
  * SQL to join a row by its key, from the index for each row of the batch. OFFSET 0 is a fence: the
  * planner takes every batch for a hundred rows, and would read all of a table of thousands instead,
  * also for one.

@@ -1,7 +1,7 @@
 import type { Adjusted } from '../contract/ledger.ts';
 import { type Answer, decideAll } from '../core/answer.ts';
 import type { Database } from '../db/pool.ts';
-import { batch, byKey, prepared } from '../db/statement.ts';
+import { batch, byKey, prepared, unseen } from '../db/statement.ts';
 import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
 import { lockMembers } from './lock.ts';
 
@@ -38,7 +38,7 @@ export async function adjust(
 const TAKE_TURNS = prepared(
   'ledger.take_turns',
   `SELECT pg_advisory_xact_lock(hashtext('lumis.balances'), u.user_id)
-   FROM (SELECT DISTINCT unnest($1::integer[]) AS user_id ORDER BY 1) u`,
+   FROM (SELECT DISTINCT unnest(${unseen('$1::integer[]')}) AS user_id ORDER BY 1) u`,
 );
 
 const ADJUST = prepared(

@@ -1,4 +1,4 @@
-import { prepared } from '../db/statement.ts';
+import { prepared, unseen } from '../db/statement.ts';
 
 /**
  * R14: locks members' balances, sorted. A statement of its own, so that the one that decides reads
@@ -6,7 +6,7 @@ import { prepared } from '../db/statement.ts';
  */
 export const lockMembers = prepared(
   'ledger.lock_members',
-  `SELECT FROM lumis.balances WHERE user_id = ANY ($1::integer[])
+  `SELECT FROM lumis.balances WHERE user_id = ANY (${unseen('$1::integer[]')})
    ORDER BY user_id FOR NO KEY UPDATE`,
 );
 
@@ -14,6 +14,6 @@ export const lockMembers = prepared(
 export const lockMembersOf = prepared(
   'ledger.lock_members_of',
   `SELECT FROM lumis.balances WHERE user_id IN (
-     SELECT user_id FROM rewards.user_redemptions WHERE redemption_id = ANY ($1::uuid[]))
+     SELECT user_id FROM rewards.user_redemptions WHERE redemption_id = ANY (${unseen('$1::uuid[]')}))
    ORDER BY user_id FOR NO KEY UPDATE`,
 );

@@ -3,7 +3,7 @@ import type { MerchantCredential } from '../core/actor.ts';
 import { setBounded } from '../core/bounded.ts';
 import { Failure } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { prepared } from '../db/statement.ts';
+import { prepared, unseen } from '../db/statement.ts';
 import { parseMerchantKey } from './key.ts';
 import type { Prover } from './proof.ts';
 
@@ -24,7 +24,7 @@ const KEYS = prepared(
   'merchants.prove_keys',
   `SELECT k.key_id, k.merchant_id, k.secret_hash
    FROM lumis.merchant_keys k JOIN rewards.merchants m USING (merchant_id)
-   WHERE m.is_active AND k.key_id = ANY ($1::text[]) AND k.revoked_at IS NULL`,
+   WHERE m.is_active AND k.key_id = ANY (${unseen('$1::text[]')}) AND k.revoked_at IS NULL`,
 );
 
 /** The keys of these ids that hold, in their order; undefined for one that does not. */

@@ -2,7 +2,7 @@ import type { Availability, CatalogueOffer, CatalogueQuery } from '../contract/o
 import { type CursorPart, decodeCursor, type Page, page } from '../core/cursor.ts';
 import { Failure, type Refusal } from '../core/failure.ts';
 import type { Database } from '../db/pool.ts';
-import { contains, planned, prepared, type Statement } from '../db/statement.ts';
+import { contains, planned, prepared, type Statement, unseen } from '../db/statement.ts';
 import { LIVE_OF, OFFER_TIME, SHOWN_COLUMNS } from './offer.ts';
 
 /** An offer as everybody sees it, and why nobody can redeem it now (null: somebody can). */
@@ -28,7 +28,7 @@ export function availabilityOf(offer: ListedOffer, { balance, live }: Standing):
 const STANDINGS = prepared(
   'offers.standings',
   `SELECT u.user_id, floor(coalesce(b.balance, 0)) AS balance, coalesce(l.live, '{}') AS live
-   FROM unnest($1::integer[]) u (user_id)
+   FROM unnest(${unseen('$1::integer[]')}) u (user_id)
    LEFT JOIN lumis.balances b ON b.user_id = u.user_id
    CROSS JOIN LATERAL (
      SELECT jsonb_object_agg(t.offer_id, t.units) AS live FROM (

@@ -1,9 +1,9 @@
-import { prepared } from '../db/statement.ts';
+import { prepared, unseen } from '../db/statement.ts';
 
 /** R14: locks offers, sorted, before the statement that counts their stock. */
 export const lockOffers = prepared(
   'offers.lock',
-  `SELECT FROM rewards.redemption_offers WHERE offer_id = ANY ($1::uuid[])
+  `SELECT FROM rewards.redemption_offers WHERE offer_id = ANY (${unseen('$1::uuid[]')})
    ORDER BY offer_id FOR NO KEY UPDATE`,
 );
 
@@ -11,6 +11,6 @@ export const lockOffers = prepared(
 export const lockOffersOf = prepared(
   'offers.lock_of',
   `SELECT FROM rewards.redemption_offers WHERE offer_id IN (
-     SELECT offer_id FROM rewards.user_redemptions WHERE redemption_id = ANY ($1::uuid[]))
+     SELECT offer_id FROM rewards.user_redemptions WHERE redemption_id = ANY (${unseen('$1::uuid[]')}))
    ORDER BY offer_id FOR NO KEY UPDATE`,
 );

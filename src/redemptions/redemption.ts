@@ -1,11 +1,11 @@
 import type { Answer } from '../core/answer.ts';
 import { isoTime } from '../core/time.ts';
-import { prepared } from '../db/statement.ts';
+import { prepared, unseen } from '../db/statement.ts';
 
 /** R14: locks redemptions, sorted: after the idempotency keys, before members and offers. */
 export const lockRedemptions = prepared(
   'redemptions.lock',
-  `SELECT FROM rewards.user_redemptions WHERE redemption_id = ANY ($1::uuid[])
+  `SELECT FROM rewards.user_redemptions WHERE redemption_id = ANY (${unseen('$1::uuid[]')})
    ORDER BY redemption_id FOR NO KEY UPDATE`,
 );
 
