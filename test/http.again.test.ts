@@ -7,6 +7,13 @@ import { SignJWT } from 'jose';
 import type { Config } from '../src/config.ts';
 import { lookAt, openLooking, type Seen } from '../src/offers/looking.ts';
 import { JWT_SECRET, testApp } from './support/app.ts';
+import { freshDatabase } from './support/database.ts';
+
+/** Limits for reading alone. */
+const READS = {
+  ...{ redeem: 0, validate: 0, confirm: 0, misses: 0, authFailures: 0, landing: 0, admin: 0 },
+  read: 100,
+};
 
 /** A server on a port, and how to look at its catalogue. */
 async function listening(t: TestContext, changes: Partial<Config> = {}) {
@@ -54,10 +61,9 @@ function crowd(look: () => Promise<{ status: number }>, clients: number) {
 }
 
 test('who looks again gets what they got the first time, header by header', async (t) => {
-  const others = { redeem: 0, validate: 0, confirm: 0, misses: 0, authFailures: 0 };
   const { look, member, offer } = await listening(t, {
     corsOrigins: ['https://app.example'],
-    rateLimits: { ...others, landing: 0, admin: 0, read: 4 },
+    rateLimits: { ...READS, read: 4 },
   });
   await offer({ name_friendly: 'Café "ñ" 😀' });
   const token = await member(1);
@@ -85,6 +91,29 @@ test('who looks again gets what they got the first time, header by header', asyn
     assert.ok(Number(many.headers.get('retry-after')) > 0);
   }
   assert.equal((await look(`${token}x`)).status, 401);
+});
+
+test('who looks again and cannot be told is told so, and counted once', async (t) => {
+  const { url, connect } = await freshDatabase(t);
+  const { look, member, offer } = await listening(t, { databaseUrl: url, rateLimits: READS });
+  await offer();
+  const token = await member(1);
+  const leftOf = ({ headers }: Awaited<ReturnType<typeof look>>) =>
+    Number(/r=(\d+)/.exec(String(headers.get('ratelimit')))?.[1]);
+  assert.equal(leftOf(await look(token)), 99);
+  assert.equal(leftOf(await look(token)), 98);
+  const holder = await connect();
+  await holder.query(`UPDATE rewards.redemption_offers SET description = 'new'`);
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE rewards.redemption_offers');
+  const off = await look(token);
+  assert.equal(off.status, 503);
+  assert.equal(JSON.parse(off.text).code, 'overloaded');
+  assert.ok(Number(off.headers.get('retry-after')) > 0);
+  await holder.query('ROLLBACK');
+  const back = await look(token);
+  assert.equal(back.status, 200);
+  assert.equal(leftOf(back), 96);
 });
 
 test('304 as long as nothing of it changes, whoever changes it', async (t) => {

@@ -28,6 +28,7 @@ export interface Database {
    * each. They wait up to `lockTimeoutMs` for each lock. Throws Failure.
    */
   transaction(steps: Step[]): Promise<Row[][]>;
+  /** how long its transactions wait for a lock, in milliseconds */
   lockTimeoutMs: number;
   /**
    * The same database through one connection, which is held while it is used: what is sent while

@@ -52,21 +52,33 @@ export interface AgainOptions {
   metrics: Metrics;
 }
 
-/** Puts the short way before the server's own. */
+/** Puts the short way before the server's own. To be called before the gate's hook is added. */
 export function openAgain(app: App, options: AgainOptions): Again {
   const { looking, grouped, limits, metrics } = options;
   const known = new Map<string, Known[]>();
+  const failed = new WeakMap<IncomingMessage, Error>();
   const answerTo = openPages();
   let isClosing = false;
   app.addHook('preClose', async () => {
     isClosing = true; // the framework tells clients that this server goes
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    const changes = request.method !== 'GET' && request.method !== 'HEAD';
+    if (changes) reply.raw.once('close', looking.doubt);
+    // what failed on the short way is told on the long one, not tried and counted a second time
+    done(failed.get(request.raw));
   });
 
   const show = async (look: Look) => answerTo(await grouped.offers.submit(look));
   const answer = async (one: Known, request: IncomingMessage, response: ServerResponse) => {
     const began = performance.now();
     const own = ['x-request-id', uuidV7()];
-    await limits.take(one.limit, one.caller, (name, value) => own.push(name, value));
+    const tell = (name: string, value: string) => own.push(name, value);
+    const isLimited = await limits.take(one.limit, one.caller, tell).then(
+      () => false,
+      () => true,
+    );
+    if (isLimited) return false;
     const seen = looking.glance(one.look);
     const { tag, bytes } = seen ? answerTo(seen) : await show(one.look);
     own.push('etag', tag);
@@ -78,50 +90,55 @@ export function openAgain(app: App, options: AgainOptions): Again {
     }
     const labels = { method: 'GET', route: one.route, status: isSame ? 304 : 200 };
     metrics.requests.observe(labels, (performance.now() - began) / 1000);
-  };
-  const find = (request: IncomingMessage) => {
-    if (isClosing || request.method !== 'GET') return undefined;
-    const { authorization = '', origin } = request.headers;
-    const own = known.get(authorization);
-    return own?.find(
-      (one) => one.url === request.url && one.origin === origin && one.until > Date.now(),
-    );
+    return true;
   };
 
-  const [long] = app.server.listeners('request') as RequestListener[];
-  if (long) {
-    app.server.off('request', long);
-    app.server.prependListener('request', (request, response) => {
-      if (request.method !== 'GET') response.once('close', looking.doubt);
-      const one = find(request);
-      if (!one) return long(request, response);
-      answer(one, request, response).catch(() => {
-        if (!response.headersSent) long(request, response);
-      });
-    });
-  }
+  const [long] = app.server.listeners('request') as [RequestListener];
+  app.server.off('request', long);
+  app.server.prependListener('request', (request, response) => {
+    const one = isClosing ? undefined : find(known, request);
+    if (!one) return long(request, response);
+    answer(one, request, response).then(
+      (isAnswered) => isAnswered || long(request, response),
+      (error: Error) => {
+        failed.set(request, error);
+        long(request, response);
+      },
+    );
+  });
   return {
     show,
     remember(request, reply, look) {
-      const { authorization, origin } = request.headers;
-      const { url: route, config } = request.routeOptions;
-      if (request.method !== 'GET' || !authorization || !route || !config.limit) return;
-      const { url } = request.raw;
-      const fixed = Object.entries(reply.getHeaders()).filter(([name]) => !OWN.has(name));
-      const one: Known = {
-        url,
-        origin,
-        look,
-        limit: config.limit,
-        caller: callerKey(request.caller),
-        route,
-        headers: fixed.flatMap(([name, value]) => [name, String(value)]),
-        until: Math.min(request.expiresAt * 1000, Date.now() + KNOWN_MS),
-      };
-      const others = known
-        .get(authorization)
-        ?.filter((it) => it.url !== url || it.origin !== origin);
-      setBounded(known, TOKENS_MAX, authorization, [one, ...(others ?? [])].slice(0, PAGES_MAX));
+      const one = knownOf(request, reply, look);
+      const { authorization } = request.headers;
+      if (!one || !authorization) return;
+      const isOther = (it: Known) => it.url !== one.url || it.origin !== one.origin;
+      const others = known.get(authorization)?.filter(isOther) ?? [];
+      setBounded(known, TOKENS_MAX, authorization, [one, ...others].slice(0, PAGES_MAX));
     },
+  };
+}
+
+function find(known: Map<string, Known[]>, request: IncomingMessage): Known | undefined {
+  if (request.method !== 'GET') return undefined;
+  const { authorization = '', origin } = request.headers;
+  const isSame = (one: Known) =>
+    one.url === request.url && one.origin === origin && one.until > Date.now();
+  return known.get(authorization)?.find(isSame);
+}
+
+function knownOf(request: FastifyRequest, reply: FastifyReply, look: Look): Known | undefined {
+  const { url: route, config } = request.routeOptions;
+  if (request.method !== 'GET' || !route || !config.limit) return undefined;
+  const fixed = Object.entries(reply.getHeaders()).filter(([name]) => !OWN.has(name));
+  return {
+    url: request.raw.url,
+    origin: request.headers.origin,
+    look,
+    limit: config.limit,
+    caller: callerKey(request.caller),
+    route,
+    headers: fixed.flatMap(([name, value]) => [name, String(value)]),
+    until: Math.min(request.expiresAt * 1000, Date.now() + KNOWN_MS),
   };
 }

@@ -72,13 +72,13 @@ export function createMetrics(db: Database): Metrics {
 
 /** Times every request by its route. */
 export function httpMetrics(app: App, metrics: Metrics): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     // a stream lasts as long as somebody looks
-    if (String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) return;
-    const route = request.routeOptions.url ?? 'unknown';
-    metrics.requests.observe(
-      { method: request.method, route, status: reply.statusCode },
-      reply.elapsedTime / 1000,
-    );
+    if (!String(reply.raw.getHeader('content-type')).startsWith('text/event-stream')) {
+      const route = request.routeOptions.url ?? 'unknown';
+      const labels = { method: request.method, route, status: reply.statusCode };
+      metrics.requests.observe(labels, reply.elapsedTime / 1000);
+    }
+    done();
   });
 }

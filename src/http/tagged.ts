@@ -33,7 +33,8 @@ interface SharedPage {
   end: string;
   /** by the availabilities of all its offers: most members may have everything */
   answers: Map<string, Tagged>;
-  known: WeakMap<Standing, Tagged>;
+  /** weakly both ways: of twenty thousand members each may be told something of their own */
+  known: WeakMap<Standing, WeakRef<Tagged>>;
 }
 
 const ANSWERS_MAX = 8;
@@ -47,13 +48,13 @@ export function openPages(): (seen: Seen) => Tagged {
   return ({ page, standing }) => {
     const whole = shared.get(page) ?? sharedPage(page);
     shared.set(page, whole);
-    const known = whole.known.get(standing);
+    const known = whole.known.get(standing)?.deref();
     if (known) return known;
     const own = page.data.map((offer) => JSON.stringify(availabilityOf(offer, standing)));
     const which = own.join();
     const answer = whole.answers.get(which) ?? answerOf(whole, own);
     setBounded(whole.answers, ANSWERS_MAX, which, answer);
-    whole.known.set(standing, answer);
+    whole.known.set(standing, new WeakRef(answer));
     return answer;
   };
 }

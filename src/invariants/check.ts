@@ -24,6 +24,8 @@ export interface Finding {
 export interface Scope {
   /** a timestamptz: only what was touched since then; without it, everything */
   since?: string | undefined;
+  /** of so many changes since then at most, the newest */
+  changes?: number | undefined;
 }
 
 export const VIOLATIONS_MAX = 100;
@@ -37,7 +39,7 @@ export const VIOLATIONS_MAX = 100;
 export async function inspectInvariants(db: Database, scope: Scope): Promise<Finding[]> {
   const { since } = scope;
   const invariants = INVARIANTS.filter((invariant) => since === undefined || invariant.scoped);
-  const queries = invariants.map((invariant) => query(invariant, since));
+  const queries = invariants.map((invariant) => query(invariant, scope));
   const results = await db.transaction([...ONE_VIEW, ...queries]);
   return invariants.map((invariant, i) => {
     const row = results[ONE_VIEW.length + i]?.[0];
@@ -69,7 +71,7 @@ const ONE_VIEW: Step[] = [
 
 // MATERIALIZED, or the planner would bank on meeting a hundred violations early and choose a plan
 // that is the slowest of all when there are none.
-function query(invariant: Invariant, since: string | undefined): Step {
+function query(invariant: Invariant, { since, changes }: Scope): Step {
   return statement(
     `${since === undefined ? WITH_EVERYTHING : WITH_TOUCHED_SINCE},
 violation AS MATERIALIZED (
@@ -78,6 +80,6 @@ ${invariant.sql}
 SELECT coalesce(json_agg(v), '[]') AS violations,
   extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000 AS ms
 FROM (SELECT subject, detail FROM violation LIMIT ${VIOLATIONS_MAX}) v`,
-    since === undefined ? [] : [since],
+    since === undefined ? [] : [since, changes ?? null],
   );
 }

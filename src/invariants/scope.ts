@@ -30,9 +30,11 @@ stored AS NOT MATERIALIZED (TABLE lumis.idempotency_keys)`;
 // Touched means audited. An audit row's time is older than its commit: whoever looks at intervals
 // lets them overlap by more than a transaction may last.
 const TOUCHED_SINCE = `touched AS MATERIALIZED (
-  SELECT DISTINCT a.redemption_id FROM rewards.redemption_audit_log a
-  WHERE a.created_at >= $1::timestamptz
-    AND a.redemption_id IS NOT NULL AND a.action NOT IN ('validated', 'refused')),
+  SELECT DISTINCT a.redemption_id FROM (
+    SELECT l.redemption_id FROM rewards.redemption_audit_log l
+    WHERE l.created_at >= $1::timestamptz
+      AND l.redemption_id IS NOT NULL AND l.action NOT IN ('validated', 'refused')
+    ORDER BY l.created_at DESC LIMIT $2::bigint) a),
 member AS MATERIALIZED (
   SELECT DISTINCT r.user_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
 redemption AS NOT MATERIALIZED (
@@ -84,5 +86,8 @@ kept AS MATERIALIZED (
 /** What stands before an invariant's SQL when all rows are checked. */
 export const WITH_EVERYTHING = `WITH ${EVERYTHING},\n${DERIVED}`;
 
-/** The same for redemptions touched since `$1`, a timestamptz, with all that hangs on them. */
+/**
+ * The same for redemptions touched since `$1`, a timestamptz, with all that hangs on them; of `$2`
+ * changes at most, the newest.
+ */
 export const WITH_TOUCHED_SINCE = `WITH ${TOUCHED_SINCE},\n${DERIVED}`;

@@ -32,11 +32,12 @@ export function lookAt(userId: number, filter: CatalogueQuery): Look {
 }
 
 // Two snapshots of a server that read the same see the same rows: a transaction that commits leaves
-// the list of those that run, or raises the bound above which none is seen. Another server, or this
-// one after a crash, may use a number again.
+// the list of those that run, or raises the bound above which none is seen. A standby does not tell
+// that list, and another server may use a number again.
 const SNAPSHOT = prepared(
   'offers.snapshot',
-  `SELECT concat(pg_current_snapshot(), ' ', pg_postmaster_start_time()) AS snapshot,
+  `SELECT concat(pg_current_snapshot(), ' ', pg_postmaster_start_time(), ' ',
+       CASE WHEN pg_is_in_recovery() THEN clock_timestamp() END) AS snapshot,
      clock_timestamp() AS now`,
 );
 
@@ -48,6 +49,7 @@ interface Moment {
 
 /** What was read since a snapshot was first seen: right for as long as the database sees the same. */
 interface View {
+  id: number;
   snapshot: string;
   standings: Map<number, Standing>;
   /** pages that are being read */
@@ -55,7 +57,8 @@ interface View {
 }
 
 interface KeptPage {
-  view: View;
+  /** the view's id; not the view, which would live on with all its members */
+  view: number;
   page: Page<ListedOffer>;
   text: string;
   /** when the first of its offers ends, in the database's time */
@@ -82,7 +85,7 @@ const PAGES_MAX = 64;
 const STANDINGS_MAX = 20_000;
 /**
  * While many look, the database is asked ahead of them, and believed for some milliseconds: fewer
- * than an answer and the next question take over a network. Many are so many looks in that time.
+ * than an answer and the next question take over most networks. Many are so many looks in that time.
  */
 const BELIEVED_MS = 5;
 const ASKED_AHEAD_MS = 1;
@@ -104,27 +107,16 @@ export interface Looking {
 
 /** Opens what members see. Keeps pages and standings while they hold, a bounded number of each. */
 export function openLooking(db: Database): Looking {
-  const lane = db.lane();
   const pages = new Map<string, KeptPage>();
-  let newest = viewOf('');
-  let proof: Proof = { view: newest, askedAt: Number.NEGATIVE_INFINITY, now: '' };
+  const views = openViews();
+  const areMany = openCount();
+  const lane = db.lane();
   let doubtedAt = Number.NEGATIVE_INFINITY;
-  let renewing: Promise<unknown> | undefined;
-  let recent = { since: 0, looks: 0, isMany: false };
+  let isAsking = false;
 
-  const prove = async (db: Database): Promise<Proof> => {
-    const askedAt = performance.now();
-    const [moment] = await db.query<Moment>(SNAPSHOT());
-    const { snapshot, now } = moment as Moment;
-    const isFull = newest.standings.size > STANDINGS_MAX;
-    if (snapshot !== newest.snapshot || isFull) newest = viewOf(snapshot);
-    const found = { view: newest, askedAt, now };
-    if (askedAt > proof.askedAt) proof = found;
-    return found;
-  };
   const keptPage = (key: string, { view, now }: Proof) => {
     const kept = pages.get(key);
-    const holds = kept?.view === view && kept.until > performance.now() && kept.ends > now;
+    const holds = kept?.view === view.id && kept.until > performance.now() && kept.ends > now;
     return holds ? kept : undefined;
   };
   const readOnce = (db: Database, view: View, { filter, key }: Look) => {
@@ -137,20 +129,18 @@ export function openLooking(db: Database): Looking {
     view.readings.set(key, reading);
     return reading;
   };
-  /** Counts a look; whether many came in the last few milliseconds. */
-  const areMany = (now: number) => {
-    const age = now - recent.since;
-    if (age > BELIEVED_MS) {
-      const isMany = recent.looks >= MANY && age < 2 * BELIEVED_MS;
-      recent = { since: now, looks: 0, isMany };
-    }
-    recent.looks += 1;
-    return recent.isMany;
+  /** Ahead of time, so that nobody waits; what goes wrong is heard by who asks for themselves. */
+  const askAhead = () => {
+    const done = () => {
+      isAsking = false;
+    };
+    if (!isAsking) views.prove(lane).then(done, done);
+    isAsking = true;
   };
 
   return {
     async read(db, looks) {
-      const proven = await prove(db);
+      const proven = await views.prove(db);
       const { view } = proven;
       const standings = standingsOf(db, view, looks);
       // what they can afford decides which page it is
@@ -160,27 +150,19 @@ export function openLooking(db: Database): Looking {
       const pageOf = async (look: Look) =>
         [look.key, keptPage(look.key, proven) ?? (await readOnce(db, view, look))] as const;
       // all at once: when the first one fails, the others' faults must be heard too
-      const [found] = await Promise.all([
-        Promise.all([...distinct.values()].map(pageOf)),
-        standings,
-      ]);
-      const pageBy = new Map(found);
+      const reading = Promise.all([...distinct.values()].map(pageOf));
+      const found = new Map((await Promise.all([reading, standings]))[0]);
       return asked.map(({ userId, key }) => ({
-        page: (pageBy.get(key) as KeptPage).page,
+        page: (found.get(key) as KeptPage).page,
         standing: view.standings.get(userId) as Standing,
       }));
     },
     glance({ userId, filter, key }) {
       const now = performance.now();
+      const proof = views.proof();
       if (!areMany(now) || filter.affordable || proof.askedAt <= doubtedAt) return undefined;
       const age = now - proof.askedAt;
-      if (age > ASKED_AHEAD_MS && !renewing) {
-        // ahead of time, so that nobody waits; what goes wrong is heard by who asks for themselves
-        const done = () => {
-          renewing = undefined;
-        };
-        renewing = prove(lane).then(done, done);
-      }
+      if (age > ASKED_AHEAD_MS) askAhead();
       if (age > BELIEVED_MS) return undefined;
       const page = keptPage(key, proof)?.page;
       const standing = proof.view.standings.get(userId);
@@ -189,6 +171,52 @@ export function openLooking(db: Database): Looking {
     doubt() {
       doubtedAt = performance.now();
     },
+  };
+}
+
+/** Opens the views: `prove` asks which one holds, `proof` is the last word on it. */
+function openViews() {
+  let count = 0;
+  const viewOf = (snapshot: string): View => {
+    count += 1;
+    return { id: count, snapshot, standings: new Map(), readings: new Map() };
+  };
+  let newest = viewOf('');
+  let proof: Proof = { view: newest, askedAt: Number.NEGATIVE_INFINITY, now: '' };
+  return {
+    proof: () => proof,
+    async prove(db: Database): Promise<Proof> {
+      const askedAt = performance.now();
+      try {
+        const [moment] = await db.query<Moment>(SNAPSHOT());
+        const { snapshot, now } = moment as Moment;
+        const isFull = newest.standings.size > STANDINGS_MAX;
+        if (snapshot !== newest.snapshot || isFull) newest = viewOf(snapshot);
+        const found = { view: newest, askedAt, now };
+        if (askedAt > proof.askedAt) proof = found;
+        return found;
+      } catch (error) {
+        newest = viewOf(''); // a server that was away may come back as another one
+        throw error;
+      }
+    },
+  };
+}
+
+/** Opens a count of looks: whether many came lately. */
+function openCount(): (now: number) => boolean {
+  let since = 0;
+  let looks = 0;
+  let isMany = false;
+  return (now) => {
+    const age = now - since;
+    if (age > BELIEVED_MS) {
+      isMany = looks * BELIEVED_MS >= MANY * age;
+      since = now;
+      looks = 0;
+    }
+    looks += 1;
+    return isMany;
   };
 }
 
@@ -202,11 +230,7 @@ async function keep(
   const read = await readPage(db, filter);
   const text = JSON.stringify(read);
   const page = before?.text === text ? before.page : read;
-  return { view, page, text, ends: endOf(page), until: performance.now() + PAGE_KEPT_MS };
-}
-
-function viewOf(snapshot: string): View {
-  return { snapshot, standings: new Map(), readings: new Map() };
+  return { view: view.id, page, text, ends: endOf(page), until: performance.now() + PAGE_KEPT_MS };
 }
 
 /** Reads how those stand who are not known yet in this view. */
