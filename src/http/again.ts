@@ -38,8 +38,11 @@ interface Known {
   until: number;
 }
 
-/** Milliseconds after which a request goes the long way once more, so that its token is looked at. */
-const KNOWN_MS = 10_000;
+/**
+ * Milliseconds after which a request goes the long way once more, so that its token is looked at; one
+ * of a key set may be believed so much longer, beside the ten minutes for which the set is.
+ */
+const KNOWN_MS = 60_000;
 const TOKENS_MAX = 10_000;
 const PAGES_MAX = 8;
 /** What each answer has of its own. */
