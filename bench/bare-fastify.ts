@@ -1,7 +1,7 @@
 /**
  * Bare Fastify: the least that a Node server can do. A constant of a given size where the catalogue
- * is, or 304; a POST that is answered with such a constant; and, where it has a database, one call
- * of the verb per request, which is what ours would be without gathering them.
+ * is, or 304; a POST that is answered with such a constant; and, where it has a database, a redemption
+ * by one call of the verb per request, which is what ours would be without gathering them.
  */
 
 import { pathToFileURL } from 'node:url';

@@ -23,7 +23,7 @@ async function listening(t: TestContext, changes: Partial<Config> = {}) {
     const headers = { authorization: `Bearer ${token}`, ...(more.headers as object) };
     const response = await fetch(`${url}/api/v1${path}`, { ...more, headers });
     const text = await response.text();
-    return { ...response, status: response.status, headers: response.headers, text };
+    return { status: response.status, headers: response.headers, text };
   };
   const look = (token: string, headers: Record<string, string> = {}) =>
     ask('/rewards/offers', token, { headers });

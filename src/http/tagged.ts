@@ -13,10 +13,10 @@ export interface Tagged {
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** Writes an answer with a tag of its own. */
-export function tagged(body: object): Tagged {
-  const text = JSON.stringify(body);
-  return { tag: tagOf(text), bytes: Buffer.from(text) };
+/** A JSON text with a tag of its own. */
+export function tagged(text: string): Tagged {
+  const tag = `"${createHash('sha1').update(text).digest('base64url')}"`;
+  return { tag, bytes: Buffer.from(text) };
 }
 
 /** Whether an If-None-Match names this tag: the client has the same already. */
@@ -71,10 +71,5 @@ function sharedPage({ data, next_cursor }: Page<ListedOffer>): SharedPage {
 }
 
 function answerOf({ offers, end }: SharedPage, own: string[]): Tagged {
-  const text = `{"data":[${offers.map((offer, i) => `${offer}${own[i]}}`).join(',')}${end}`;
-  return { tag: tagOf(text), bytes: Buffer.from(text) };
-}
-
-function tagOf(text: string): string {
-  return `"${createHash('sha1').update(text).digest('base64url')}"`;
+  return tagged(`{"data":[${offers.map((offer, i) => `${offer}${own[i]}}`).join(',')}${end}`);
 }

@@ -36,7 +36,8 @@ export function catalogueRoutes(app: App, { db, again }: RouteDeps): void {
       { 200: CatalogueOffer, ...NOT_MODIFIED },
     ),
     async (request, reply) => {
-      const answer = tagged(await findOffer(db, request.userId, request.params.offer_id));
+      const offer = await findOffer(db, request.userId, request.params.offer_id);
+      const answer = tagged(JSON.stringify(offer));
       tell(reply, answer);
       return send(request, reply, answer);
     },
