@@ -12,11 +12,18 @@ import { claim } from '../src/idempotency/claim.ts';
 import { redeem } from '../src/redemptions/redeem.ts';
 import { isOpen, offerId } from './fill.ts';
 import { memberAt } from './load/requests.ts';
+import type { Size } from './load.ts';
 import { type Node, startServer } from './node.ts';
 
+/** How large a page and its 304 are. */
+export interface CatalogueSizes {
+  page: Size;
+  unchanged: Size;
+}
+
 export interface BareOptions {
-  /** bytes of a constant page in the place of the catalogue, and a 304 for who has its tag */
-  catalogue?: number;
+  /** a constant in the place of the catalogue, and a 304 for who has its tag */
+  catalogue?: CatalogueSizes;
   /** of the constants, each with its path: `{'/page': 9000}` */
   constants?: Record<string, number>;
   /** `/redeem?offer=N` (0: any) redeems for a random member, by one call of the verb */
@@ -42,15 +49,10 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const constantOf = (bytes: number) => `{"data":"${'x'.repeat(Math.max(0, bytes - 11))}"}`;
 
 async function serve(options: BareOptions & { port: number }): Promise<void> {
-  const { port, catalogue = 0, constants = {}, redeem } = options;
+  const { port, catalogue, constants = {}, redeem } = options;
   const app = Fastify();
   app.get('/ready', async () => ({ ready: true }));
-  const page = constantOf(catalogue);
-  app.get('/api/v1/rewards/offers', async (request, reply) => {
-    reply.header('etag', '"constant"');
-    if (request.headers['if-none-match']) return reply.code(304).send();
-    return reply.header('content-type', JSON_TYPE).send(page);
-  });
+  if (catalogue) constantCatalogue(app, catalogue);
   for (const [path, bytes] of Object.entries(constants)) {
     const constant = constantOf(bytes);
     app.post(path, async (_, reply) =>
@@ -59,6 +61,21 @@ async function serve(options: BareOptions & { port: number }): Promise<void> {
   }
   if (redeem) redeemAlone(app, redeem);
   await app.listen({ host: '127.0.0.1', port });
+}
+
+/** Of a head what is there without the padding: what Fastify says by itself, the tag and the type. */
+const HEAD_BYTES = { page: 203, unchanged: 143 };
+
+function constantCatalogue(app: FastifyInstance, { page, unchanged }: CatalogueSizes): void {
+  const text = constantOf(page.body);
+  const padding = 'x'.repeat(Math.max(1, page.head - HEAD_BYTES.page));
+  const paddingOfUnchanged = 'x'.repeat(Math.max(1, unchanged.head - HEAD_BYTES.unchanged));
+  app.get('/api/v1/rewards/offers', async (request, reply) => {
+    reply.header('etag', '"constant"');
+    const isSame = request.headers['if-none-match'] !== undefined;
+    if (isSame) return reply.header('padding', paddingOfUnchanged).code(304).send();
+    return reply.header('padding', padding).header('content-type', JSON_TYPE).send(text);
+  });
 }
 
 function redeemAlone(

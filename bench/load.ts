@@ -78,6 +78,12 @@ export interface Latency {
   max: number;
 }
 
+/** How many bytes an answer has on its way. */
+export interface Size {
+  head: number;
+  body: number;
+}
+
 export interface LoadResult {
   /** of the measured time, without the warm-up */
   seconds: number;
@@ -101,8 +107,8 @@ export interface LoadResult {
   /** confirm: the next one that was not sent */
   next?: number;
   acknowledged?: string[];
-  /** bytes of the last answer with a body */
-  bytes: number;
+  /** bytes of the last answer */
+  size: Size;
   /** seconds from the first request to the last answer */
   busy: number;
   /** seconds of CPU of this process meanwhile */

@@ -163,33 +163,38 @@ test('a glance is believed while many look, until a change is told or seen', asy
   await offer({ stock_quantity: 5 });
   const looking = openLooking(db);
   const look = lookAt(1, { sort: 'newest', limit: 20 });
+  const glance = () => looking.glance(look, performance.now());
   const stock = (seen: Seen | undefined) => seen?.page.data[0]?.stock_quantity;
   /** The first stock that a glance shows of which `isWanted`, by as many looks as a crowd's. */
   const glanceUntil = async (isWanted: (stock: number) => boolean) => {
     for (;;) {
       for (let i = 0; i < 10; i += 1) {
-        const found = stock(looking.glance(look));
+        const found = stock(glance());
         if (typeof found === 'number' && isWanted(found)) return found;
       }
       // what is not known yet is asked for, as a request would
       await looking.read(db, [look]);
     }
   };
-  assert.equal(looking.glance(look), undefined, 'nobody has asked the database');
+  assert.equal(glance(), undefined, 'nobody has asked the database');
   const [first] = await looking.read(db, [look]);
   assert.equal(stock(first), 5);
-  assert.equal(looking.glance(look), undefined, 'two looks are not many');
+  assert.equal(glance(), undefined, 'two looks are not many');
   assert.equal(await glanceUntil(() => true), 5);
   looking.doubt();
-  assert.equal(looking.glance(look), undefined, 'somebody was told of a change');
+  assert.equal(glance(), undefined, 'somebody was told of a change');
   await glanceUntil(() => true);
   const text = 'UPDATE rewards.redemption_offers SET stock_quantity = 3';
   await db.query({ name: '', text, values: [] });
   assert.equal(await glanceUntil((found) => found !== 5), 3);
   const stranger = { ...look, userId: 2 };
-  assert.equal(looking.glance(stranger), undefined, 'nobody has read how they stand');
+  assert.equal(
+    looking.glance(stranger, performance.now()),
+    undefined,
+    'nobody has read how they stand',
+  );
   await sleep(50);
-  assert.equal(looking.glance(look), undefined, 'it is quiet, so the database is asked');
+  assert.equal(glance(), undefined, 'it is quiet, so the database is asked');
 });
 
 test('offers come and go at their time, without anybody writing anything', async (t) => {

@@ -3,7 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Latencies } from '../latency.ts';
-import type { LoadJob, LoadResult, Wish } from '../load.ts';
+import type { LoadJob, LoadResult, Size, Wish } from '../load.ts';
 import { type Response, ResponseReader } from './reader.ts';
 import { type Request, Requests } from './requests.ts';
 
@@ -42,7 +42,7 @@ export class Loader {
   #answers = 0;
   #lost = 0;
   #repeated = 0;
-  #bytes = 0;
+  #size: Size = { head: 0, body: 0 };
   #ranOut = false;
   #stopped = false;
   /** lines that are not resting */
@@ -174,7 +174,7 @@ export class Loader {
     const { kind, expect = EXPECTED[kind] ?? [200, 304, 201] } = request.wish;
     const { status, size } = response;
     this.#statuses[status] = (this.#statuses[status] ?? 0) + 1;
-    if (size > 0) this.#bytes = size;
+    this.#size = size;
     const isExpected = expect.includes(status);
     if (status >= 400 || !isExpected) this.#note(kind, status, response.text(), isExpected);
     if (isExpected && !line.early && now <= this.#ends) this.#time(kind, now - line.at);
@@ -259,7 +259,7 @@ export class Loader {
       ranOut: this.#ranOut,
       ...(next === undefined ? {} : { next }),
       ...(acknowledged ? { acknowledged } : {}),
-      bytes: this.#bytes,
+      size: this.#size,
       busy,
       cpu,
     };

@@ -1,10 +1,11 @@
 /** Reads HTTP responses from a socket's bytes, one at a time: only what servers of ours send. */
 
+import type { Size } from '../load.ts';
+
 export interface Response {
   status: number;
   etag: string | undefined;
-  /** in bytes */
-  size: number;
+  size: Size;
   /** the body, decoded only by who wants it */
   text(): string;
 }
@@ -44,7 +45,8 @@ export class ResponseReader {
     if (bytes.length < bodyAt + bodyLength) return 0;
     const end = bodyAt + bodyLength;
     const text = () => bytes.toString('utf8', bodyAt, end);
-    this.#onResponse({ status, etag: fieldOf(head, 'etag'), size: bodyLength, text });
+    const size = { head: bodyAt, body: bodyLength };
+    this.#onResponse({ status, etag: fieldOf(head, 'etag'), size, text });
     return end;
   }
 }

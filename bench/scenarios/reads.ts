@@ -1,7 +1,7 @@
-/** The catalogue's page and its 304, against bare Fastify serving a constant of the same size. */
+/** The catalogue's page and its 304, against bare Fastify serving constants of the same sizes. */
 
 import { askOurs, warmNode } from '../actors.ts';
-import { startBare } from '../bare-fastify.ts';
+import { type CatalogueSizes, startBare } from '../bare-fastify.ts';
 import type { LoadJob, Wish } from '../load.ts';
 import {
   emptyOutcome,
@@ -23,7 +23,8 @@ const MANY = 'many tokens';
 const BARE = 'bare Fastify';
 /** Each asks for the page once before it can ask whether it has changed. */
 const MANY_TOKENS = 2_000;
-const QUERY = '?limit=20';
+const ASKED: Wish = { kind: 'offers', path: '?limit=20' };
+const ASKED_AGAIN: Wish = { ...ASKED, ifChanged: true };
 /** Enough for a read, of which there are tens of thousands a second. */
 const SECONDS_MAX = 3;
 const WARM_SECONDS = 1;
@@ -33,32 +34,26 @@ export const reads: Scenario = async (given) => {
   const outcome = emptyOutcome();
   const node = await warmNode(scene, scene.filled);
   const before = node.memory();
-  const page: Wish = { kind: 'offers', path: QUERY };
-  const { bytes } = await askOurs(scene, scene.filled, [node.url], {
-    connections: 1,
-    seconds: 0.2,
-    warmup: 0,
-    wishes: [page],
-  });
-  outcome.notes.push(`a catalogue page of 20 has ${bytes} bytes`);
-  const bare = await startBare({ catalogue: bytes });
   const context = { scene, outcome };
+  const sizes = await sizesOf(context, node);
+  outcome.notes.push(
+    `a catalogue page of 20 has ${sizes.page.body} bytes after a head of ${sizes.page.head}, its ` +
+      `304 a head of ${sizes.unchanged.head}; the constant has as many`,
+  );
+  const bare = await startBare({ catalogue: sizes });
   try {
-    const pages = [
-      ourSide(context, node, PAGE, ONE, page),
-      ourSide(context, node, PAGE, MANY, page),
-      bareSide(context, bare, PAGE, page),
-    ];
-    outcome.rows.push(...(await takeTurns(scene, pages)));
-    if (await hasEtag(context, node)) {
-      const same: Wish = { ...page, ifChanged: true };
-      const unchanged = [
-        ourSide(context, node, UNCHANGED, ONE, same),
-        ourSide(context, node, UNCHANGED, MANY, same),
-        bareSide(context, bare, UNCHANGED, same),
+    const both = [
+      [PAGE, ASKED],
+      [UNCHANGED, ASKED_AGAIN],
+    ] as const;
+    for (const [what, wish] of both) {
+      const sides = [
+        ourSide(context, node, what, ONE, wish),
+        ourSide(context, node, what, MANY, wish),
+        bareSide(context, bare, what, wish),
       ];
-      outcome.rows.push(...(await takeTurns(scene, unchanged)));
-    } else outcome.notes.push('the catalogue has no ETag: its 304 cannot be measured');
+      outcome.rows.push(...(await takeTurns(scene, sides)));
+    }
   } finally {
     outcome.notes.push(memoryNote(before, node));
     await Promise.all([node.stop(), bare.stop()]);
@@ -72,12 +67,19 @@ interface Context {
   outcome: Outcome;
 }
 
-/** Whether a second request with what the first one named is answered with 304. */
-async function hasEtag({ scene }: Context, node: Node): Promise<boolean> {
-  const wishes: Wish[] = [{ kind: 'offers', path: QUERY, ifChanged: true }];
-  const job = { connections: 1, count: 3, tokens: { count: 1 }, wishes };
-  const { statuses } = await askOurs(scene, scene.filled, [node.url], job);
-  return (statuses['304'] ?? 0) > 0;
+/** How large a page and its 304 are, after each of the tokens asked for them: what follows is as usual. */
+async function sizesOf({ scene, outcome }: Context, node: Node): Promise<CatalogueSizes> {
+  const all = { connections: 1, tokens: { count: MANY_TOKENS, each: true }, count: MANY_TOKENS };
+  const ask = async (what: string, wish: Wish, count: number) => {
+    const job = { ...all, count, wishes: [wish] };
+    const result = await askOurs(scene, scene.filled, [node.url], job);
+    measuredOf(what, result, outcome.wrong);
+    return result.size;
+  };
+  return {
+    page: await ask(PAGE, ASKED, MANY_TOKENS),
+    unchanged: await ask(UNCHANGED, ASKED_AGAIN, 2 * MANY_TOKENS),
+  };
 }
 
 function ourSide(context: Context, node: Node, what: string, tokens: string, wish: Wish): Side {

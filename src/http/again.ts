@@ -6,6 +6,7 @@ import type { Look, Looking } from '../offers/looking.ts';
 import type { App } from './app.ts';
 import { callerKey } from './auth.ts';
 import type { Grouped } from './grouped.ts';
+import { isOfUnchanged } from './headers.ts';
 import type { LimitName, Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { isHeld, JSON_TYPE, openPages, type Tagged } from './tagged.ts';
@@ -32,10 +33,22 @@ interface Known {
   limit: LimitName;
   caller: string;
   route: string;
-  /** names and values in turn: those that are the same each time */
+  /** names and values in turn: those that are the same each time, and of them those of a 304 */
   headers: string[];
+  ofUnchanged: string[];
   /** Unix time in milliseconds */
   until: number;
+}
+
+/** A request under way, and what its answer has of its own. */
+interface Asked {
+  one: Known;
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** header names and values in turn */
+  own: string[];
+  /** as performance.now() tells it */
+  began: number;
 }
 
 /**
@@ -73,41 +86,60 @@ export function openAgain(app: App, options: AgainOptions): Again {
   });
 
   const show = async (look: Look) => answerTo(await grouped.offers.submit(look));
-  const answer = async (one: Known, request: IncomingMessage, response: ServerResponse) => {
-    const began = performance.now();
-    const own = ['x-request-id', uuidV7()];
-    const tell = (name: string, value: string) => own.push(name, value);
-    const isLimited = await limits.take(one.limit, one.caller, tell).then(
-      () => false,
-      () => true,
-    );
-    if (isLimited) return false;
-    const seen = looking.glance(one.look);
-    const { tag, bytes } = seen ? answerTo(seen) : await show(one.look);
+  const send = (asked: Asked, { tag, bytes }: Tagged) => {
+    const { one, request, response, own } = asked;
     own.push('etag', tag);
     const isSame = isHeld(tag, request.headers['if-none-match']);
-    if (isSame) response.writeHead(304, one.headers.concat(own)).end();
+    if (isSame) response.writeHead(304, one.ofUnchanged.concat(own)).end();
     else {
       own.push('content-type', JSON_TYPE, 'content-length', String(bytes.length));
       response.writeHead(200, one.headers.concat(own)).end(bytes);
     }
     const labels = { method: 'GET', route: one.route, status: isSame ? 304 : 200 };
-    metrics.requests.observe(labels, (performance.now() - began) / 1000);
-    return true;
+    metrics.requests.observe(labels, (performance.now() - asked.began) / 1000);
+  };
+  const fail = ({ request, response }: Asked, error: unknown) => {
+    failed.set(request, error as Error);
+    long(request, response);
+  };
+  // Who came in the same turn of the event loop is answered at its end, together: to wake a process
+  // that sleeps costs as much as the rest of an answer, and a proxy is woken once for all of them.
+  let allowed: Asked[] = [];
+  const answerAllowed = () => {
+    const all = allowed;
+    allowed = [];
+    const now = performance.now();
+    for (const asked of all) {
+      const { look } = asked.one;
+      try {
+        const seen = looking.glance(look, now);
+        if (seen) send(asked, answerTo(seen));
+        else {
+          show(look)
+            .then((tagged) => send(asked, tagged))
+            .catch((error) => fail(asked, error));
+        }
+      } catch (error) {
+        fail(asked, error);
+      }
+    }
+  };
+  const answer = (one: Known, request: IncomingMessage, response: ServerResponse) => {
+    const own = ['x-request-id', uuidV7()];
+    const asked = { one, request, response, own, began: performance.now() };
+    const tell = (name: string, value: string) => own.push(name, value);
+    const allow = () => {
+      if (allowed.push(asked) === 1) setImmediate(answerAllowed);
+    };
+    limits.take(one.limit, one.caller, tell).then(allow, () => long(request, response));
   };
 
   const [long] = app.server.listeners('request') as [RequestListener];
   app.server.off('request', long);
   app.server.prependListener('request', (request, response) => {
     const one = isClosing ? undefined : find(known, request);
-    if (!one) return long(request, response);
-    answer(one, request, response).then(
-      (isAnswered) => isAnswered || long(request, response),
-      (error: Error) => {
-        failed.set(request, error);
-        long(request, response);
-      },
-    );
+    if (one) answer(one, request, response);
+    else long(request, response);
   });
   return {
     show,
@@ -133,7 +165,9 @@ function find(known: Map<string, Known[]>, request: IncomingMessage): Known | un
 function knownOf(request: FastifyRequest, reply: FastifyReply, look: Look): Known | undefined {
   const { url: route, config } = request.routeOptions;
   if (request.method !== 'GET' || !route || !config.limit) return undefined;
-  const fixed = Object.entries(reply.getHeaders()).filter(([name]) => !OWN.has(name));
+  const fixed = Object.entries(reply.getHeaders())
+    .filter(([name]) => !OWN.has(name))
+    .map(([name, value]) => [name, String(value)] as const);
   return {
     url: request.raw.url,
     origin: request.headers.origin,
@@ -141,7 +175,8 @@ function knownOf(request: FastifyRequest, reply: FastifyReply, look: Look): Know
     limit: config.limit,
     caller: callerKey(request.caller),
     route,
-    headers: fixed.flatMap(([name, value]) => [name, String(value)]),
+    headers: fixed.flat(),
+    ofUnchanged: fixed.filter(([name]) => isOfUnchanged(name)).flat(),
     until: Math.min(request.expiresAt * 1000, Date.now() + KNOWN_MS),
   };
 }

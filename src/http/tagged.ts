@@ -33,11 +33,11 @@ interface SharedPage {
   end: string;
   /** by the availabilities of all its offers: most members may have everything */
   answers: Map<string, Tagged>;
-  /** weakly both ways: of twenty thousand members each may be told something of their own */
-  known: WeakMap<Standing, WeakRef<Tagged>>;
+  /** which of them; by name, since of twenty thousand members each may be told something of their own */
+  known: WeakMap<Standing, string>;
 }
 
-const ANSWERS_MAX = 8;
+const ANSWERS_MAX = 32;
 
 /**
  * Opens the writing of catalogue pages: the function gives what one member is told. A page is
@@ -48,13 +48,13 @@ export function openPages(): (seen: Seen) => Tagged {
   return ({ page, standing }) => {
     const whole = shared.get(page) ?? sharedPage(page);
     shared.set(page, whole);
-    const known = whole.known.get(standing)?.deref();
+    const known = whole.answers.get(whole.known.get(standing) ?? '');
     if (known) return known;
     const own = page.data.map((offer) => JSON.stringify(availabilityOf(offer, standing)));
     const which = own.join();
     const answer = whole.answers.get(which) ?? answerOf(whole, own);
     setBounded(whole.answers, ANSWERS_MAX, which, answer);
-    whole.known.set(standing, new WeakRef(answer));
+    whole.known.set(standing, which);
     return answer;
   };
 }

@@ -88,7 +88,7 @@ const STANDINGS_MAX = 20_000;
  * than an answer and the next question take over most networks. Many are so many looks in that time.
  */
 const BELIEVED_MS = 5;
-const ASKED_AHEAD_MS = 1;
+const ASKED_AHEAD_MS = 2;
 const MANY = 15;
 
 /** What members see of the catalogue. */
@@ -99,8 +99,11 @@ export interface Looking {
    * it was read; only then is it read again.
    */
   read(db: Database, looks: readonly Look[]): Promise<Seen[]>;
-  /** The same at once, while many look; undefined when the database must be asked. */
-  glance(look: Look): Seen | undefined;
+  /**
+   * The same at once, while many look; undefined when the database must be asked. `now` is
+   * performance.now(), a moment ago at most.
+   */
+  glance(look: Look, now: number): Seen | undefined;
   /** Makes glances wait until the database was asked again: somebody has been told of a change. */
   doubt(): void;
 }
@@ -157,8 +160,7 @@ export function openLooking(db: Database): Looking {
         standing: view.standings.get(userId) as Standing,
       }));
     },
-    glance({ userId, filter, key }) {
-      const now = performance.now();
+    glance({ userId, filter, key }, now) {
       const proof = views.proof();
       if (!areMany(now) || filter.affordable || proof.askedAt <= doubtedAt) return undefined;
       const age = now - proof.askedAt;

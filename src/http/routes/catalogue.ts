@@ -4,6 +4,7 @@ import { CatalogueOffer, CatalogueQuery } from '../../contract/offer.ts';
 import { findOffer } from '../../offers/catalogue.ts';
 import { lookAt } from '../../offers/looking.ts';
 import type { App, RouteDeps } from '../app.ts';
+import { sendUnchanged } from '../headers.ts';
 import { isHeld, JSON_TYPE, type Tagged, tagged } from '../tagged.ts';
 import { routeOf } from './common.ts';
 
@@ -51,6 +52,6 @@ function tell(reply: FastifyReply, { tag }: Tagged): void {
 }
 
 function send(request: FastifyRequest, reply: FastifyReply, { tag, bytes }: Tagged): FastifyReply {
-  if (isHeld(tag, request.headers['if-none-match'])) return reply.code(304).send();
+  if (isHeld(tag, request.headers['if-none-match'])) return sendUnchanged(reply);
   return reply.type(JSON_TYPE).send(bytes);
 }
