@@ -156,10 +156,13 @@ export function openAgain(app: App, options: AgainOptions): Again {
 
 function find(known: Map<string, Known[]>, request: IncomingMessage): Known | undefined {
   if (request.method !== 'GET') return undefined;
-  const { authorization = '', origin } = request.headers;
-  const isSame = (one: Known) =>
-    one.url === request.url && one.origin === origin && one.until > Date.now();
-  return known.get(authorization)?.find(isSame);
+  const { authorization, origin } = request.headers;
+  const pages = authorization === undefined ? undefined : known.get(authorization);
+  if (!pages) return undefined;
+  for (const one of pages) {
+    if (one.url === request.url && one.origin === origin && one.until > Date.now()) return one;
+  }
+  return undefined;
 }
 
 function knownOf(request: FastifyRequest, reply: FastifyReply, look: Look): Known | undefined {

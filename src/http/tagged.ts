@@ -26,13 +26,17 @@ export function isHeld(tag: string, ifNoneMatch: string | undefined): boolean {
   return ifNoneMatch.split(/\s*,\s*/).some((one) => one.replace(/^W\//, '') === tag);
 }
 
+interface Answer extends Tagged {
+  name: string;
+}
+
 /** A page's text, but for what differs from member to member, and the answers made of it. */
 interface SharedPage {
   /** each offer up to its availability */
   offers: string[];
   end: string;
   /** by the availabilities of all its offers: most members may have everything */
-  answers: Map<string, Tagged>;
+  answers: Map<string, Answer>;
   /** which of them; by name, since of twenty thousand members each may be told something of their own */
   known: WeakMap<Standing, string>;
 }
@@ -51,10 +55,11 @@ export function openPages(): (seen: Seen) => Tagged {
     const known = whole.answers.get(whole.known.get(standing) ?? '');
     if (known) return known;
     const own = page.data.map((offer) => JSON.stringify(availabilityOf(offer, standing)));
-    const which = own.join();
-    const answer = whole.answers.get(which) ?? answerOf(whole, own);
-    setBounded(whole.answers, ANSWERS_MAX, which, answer);
-    whole.known.set(standing, which);
+    const name = own.join();
+    const answer = whole.answers.get(name) ?? { name, ...answerOf(whole, own) };
+    setBounded(whole.answers, ANSWERS_MAX, name, answer);
+    // the very string that the answer goes by: another one would be compared with it each time
+    whole.known.set(standing, answer.name);
     return answer;
   };
 }
