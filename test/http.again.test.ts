@@ -116,6 +116,29 @@ test('who looks again and cannot be told is told so, and counted once', async (t
   assert.equal(leftOf(back), 96);
 });
 
+test('a 304 has what caches need, short way or long, and nothing of a content', async (t) => {
+  const { look, member, offer } = await listening(t);
+  await offer();
+  const [token, other] = [await member(1), await member(1, { jti: 'another' })];
+  const tag = String((await look(token)).headers.get('etag'));
+  const [short, long] = [
+    await look(token, { 'if-none-match': tag }),
+    await look(other, { 'if-none-match': tag }),
+  ].map(({ status, headers }) => {
+    const { 'x-request-id': _, ratelimit, date, ...same } = Object.fromEntries(headers);
+    return { status, ...same, 'keep-alive': undefined };
+  });
+  assert.deepEqual(short, long);
+  assert.deepEqual(short, {
+    status: 304,
+    etag: tag,
+    'cache-control': 'private, no-cache',
+    vary: 'authorization',
+    connection: 'keep-alive',
+    'keep-alive': undefined,
+  });
+});
+
 test('304 as long as nothing of it changes, whoever changes it', async (t) => {
   const { look, redeem, member, offer, grant, db } = await listening(t);
   const id = await offer({ stock_quantity: 1000 });

@@ -5,8 +5,8 @@ import { inspectInvariants, type Scope } from './check.ts';
 const MARK = prepared(
   'invariants.mark',
   `SELECT clock_timestamp()::text AS now,
-     (SELECT (mark - interval '10 minutes')::text FROM lumis.job_marks WHERE job = 'check_recent')
-       AS since`,
+     (coalesce((SELECT mark FROM lumis.job_marks WHERE job = 'check_recent'),
+       clock_timestamp() - interval '1 hour') - interval '10 minutes')::text AS since`,
 );
 const SET_MARK = prepared(
   'invariants.set_mark',
@@ -22,20 +22,20 @@ const CHANGES_MAX = 20_000;
 
 /**
  * Checks the invariants of what was touched since the last look (a transaction may commit ten
- * minutes after its clock), or of everything, and hands on how many rows break each.
- * Returns the number of violations and the first few.
+ * minutes after its clock; the first look goes back an hour), or of everything, and hands on how
+ * many rows break each. Returns the number of violations and the first few.
  */
 export async function watchInvariants(
   db: Database,
   scope: 'recent' | 'all',
   report: (counts: Record<string, number>, scope: 'recent' | 'all') => void,
 ): Promise<{ violations: number; first?: object[] }> {
-  const [{ now, since }] = (await db.query(MARK())) as [{ now: string; since: string | null }];
-  const limit: Scope = scope === 'recent' && since ? { since, changes: CHANGES_MAX } : {};
-  const findings = await inspectInvariants(db, limit);
+  const [{ now, since }] = (await db.query(MARK())) as [{ now: string; since: string }];
+  const limit: Scope = scope === 'recent' ? { since, changes: CHANGES_MAX } : {};
+  const findings = await inspectInvariants(db, { ...limit, isBeside: true });
   report(
     Object.fromEntries(findings.map((found) => [found.invariant.id, found.violations.length])),
-    limit.since === undefined ? 'all' : 'recent',
+    scope,
   );
   if (scope === 'recent') await db.query(SET_MARK(now));
   const violations = findings.flatMap((found) => found.violations);
