@@ -98,48 +98,41 @@ export function openAgain(app: App, options: AgainOptions): Again {
     const labels = { method: 'GET', route: one.route, status: isSame ? 304 : 200 };
     metrics.requests.observe(labels, (performance.now() - asked.began) / 1000);
   };
-  const fail = ({ request, response }: Asked, error: unknown) => {
-    failed.set(request, error as Error);
-    long(request, response);
+  const answer = (asked: Asked) => {
+    const { look } = asked.one;
+    const seen = looking.glance(look, performance.now());
+    if (seen) return send(asked, answerTo(seen));
+    return show(look).then((tagged) => send(asked, tagged));
   };
   // Who came in the same turn of the event loop is answered at its end, together: to wake a process
   // that sleeps costs as much as the rest of an answer, and a proxy is woken once for all of them.
-  let allowed: Asked[] = [];
-  const answerAllowed = () => {
-    const all = allowed;
-    allowed = [];
-    const now = performance.now();
+  let waiting: Asked[] = [];
+  const answerAll = () => {
+    const all = waiting;
+    waiting = [];
     for (const asked of all) {
-      const { look } = asked.one;
-      try {
-        const seen = looking.glance(look, now);
-        if (seen) send(asked, answerTo(seen));
-        else {
-          show(look)
-            .then((tagged) => send(asked, tagged))
-            .catch((error) => fail(asked, error));
-        }
-      } catch (error) {
-        fail(asked, error);
-      }
+      const { one, request, response, own } = asked;
+      const tell = (name: string, value: string) => own.push(name, value);
+      const answerThis = () => answer(asked);
+      const goLong = () => long(request, response);
+      limits
+        .take(one.limit, one.caller, tell)
+        .then(answerThis, goLong)
+        .catch((error) => {
+          failed.set(request, error);
+          goLong();
+        });
     }
-  };
-  const answer = (one: Known, request: IncomingMessage, response: ServerResponse) => {
-    const own = ['x-request-id', uuidV7()];
-    const asked = { one, request, response, own, began: performance.now() };
-    const tell = (name: string, value: string) => own.push(name, value);
-    const allow = () => {
-      if (allowed.push(asked) === 1) setImmediate(answerAllowed);
-    };
-    limits.take(one.limit, one.caller, tell).then(allow, () => long(request, response));
   };
 
   const [long] = app.server.listeners('request') as [RequestListener];
   app.server.off('request', long);
   app.server.prependListener('request', (request, response) => {
     const one = isClosing ? undefined : find(known, request);
-    if (one) answer(one, request, response);
-    else long(request, response);
+    if (!one) return long(request, response);
+    const own = ['x-request-id', uuidV7()];
+    const count = waiting.push({ one, request, response, own, began: performance.now() });
+    if (count === 1) setImmediate(answerAll);
   });
   return {
     show,
