@@ -100,7 +100,7 @@ export function openAgain(app: App, options: AgainOptions): Again {
   };
   const answer = (asked: Asked) => {
     const { look } = asked.one;
-    const seen = looking.glance(look, performance.now());
+    const seen = looking.glance(look);
     if (seen) return send(asked, answerTo(seen));
     return show(look).then((tagged) => send(asked, tagged));
   };
@@ -140,8 +140,7 @@ export function openAgain(app: App, options: AgainOptions): Again {
       const one = knownOf(request, reply, look);
       const { authorization } = request.headers;
       if (!one || !authorization) return;
-      const isOther = (it: Known) => it.url !== one.url || it.origin !== one.origin;
-      const others = known.get(authorization)?.filter(isOther) ?? [];
+      const others = known.get(authorization)?.filter((it) => !isAskedBy(request.raw, it)) ?? [];
       setBounded(known, TOKENS_MAX, authorization, [one, ...others].slice(0, PAGES_MAX));
     },
   };
@@ -149,13 +148,17 @@ export function openAgain(app: App, options: AgainOptions): Again {
 
 function find(known: Map<string, Known[]>, request: IncomingMessage): Known | undefined {
   if (request.method !== 'GET') return undefined;
-  const { authorization, origin } = request.headers;
+  const { authorization } = request.headers;
   const pages = authorization === undefined ? undefined : known.get(authorization);
   if (!pages) return undefined;
   for (const one of pages) {
-    if (one.url === request.url && one.origin === origin && one.until > Date.now()) return one;
+    if (isAskedBy(request, one) && one.until > Date.now()) return one;
   }
   return undefined;
+}
+
+function isAskedBy({ url, headers }: IncomingMessage, one: Known): boolean {
+  return one.url === url && one.origin === headers.origin;
 }
 
 function knownOf(request: FastifyRequest, reply: FastifyReply, look: Look): Known | undefined {

@@ -16,7 +16,7 @@ const OF_CONTENT = {
   'x-frame-options': 'DENY',
 };
 
-/** Sets the headers that every answer has, errors too; with HTTPS also that it stays so. */
+/** Sets the headers that every answer with a content has, errors too; with HTTPS also that it stays so. */
 export function securityHeaders(isHttps: boolean) {
   return (request: FastifyRequest, reply: FastifyReply): void => {
     reply.headers({

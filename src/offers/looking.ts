@@ -99,11 +99,8 @@ export interface Looking {
    * it was read; only then is it read again.
    */
   read(db: Database, looks: readonly Look[]): Promise<Seen[]>;
-  /**
-   * The same at once, while many look; undefined when the database must be asked. `now` is
-   * performance.now(), a moment ago at most.
-   */
-  glance(look: Look, now: number): Seen | undefined;
+  /** The same at once, while many look; undefined when the database must be asked. */
+  glance(look: Look): Seen | undefined;
   /** Makes glances wait until the database was asked again: somebody has been told of a change. */
   doubt(): void;
 }
@@ -160,7 +157,8 @@ export function openLooking(db: Database): Looking {
         standing: view.standings.get(userId) as Standing,
       }));
     },
-    glance({ userId, filter, key }, now) {
+    glance({ userId, filter, key }) {
+      const now = performance.now();
       const proof = views.proof();
       if (!areMany(now) || filter.affordable || proof.askedAt <= doubtedAt) return undefined;
       const age = now - proof.askedAt;
