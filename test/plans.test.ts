@@ -251,10 +251,7 @@ const OPERATIONS: Record<string, Operation> = {
   'catalogue, searched': { run: list({ q: 'cine' }), uses: { '': ['idx_offers_active_valid'] } },
   offer: {
     run: (db) => findOffer(db, MEMBER, bench.offerId(3)),
-    uses: {
-      'offers.one': ['redemption_offers_pkey'],
-      'offers.standings': ['balances_pkey', 'idx_redemptions_user'],
-    },
+    uses: { 'offers.one': ['redemption_offers_pkey', 'balances_pkey', 'idx_redemptions_user'] },
   },
   balance: {
     run: (db) => balanceOf(db, MEMBER),

@@ -35,7 +35,9 @@ const LINES = {
   confirm: 20,
 } as const;
 type Line = keyof typeof LINES;
+const READING = ['offer by id', 'active offers', 'validate', "a member's redemptions"] as const;
 
+/** In a round; a redemption can be confirmed once, so that these are other ones each time. */
 const TIMES = 3_000;
 /** Before the clock runs, with rows of their own: the connection's plans. */
 const WARM_TIMES = 300;
@@ -46,56 +48,124 @@ const AGAIN = 'ours, the same rows again';
 
 export const lines: Scenario = async (scene) => {
   const outcome = emptyOutcome();
-  for (const filled of scene.databases) await measure(scene, filled, outcome);
+  const beds: Bed[] = [];
+  try {
+    for (const filled of scene.databases) beds.push(await openBed(scene, filled, outcome));
+    for (const line of READING) await measureReading(scene, line, beds, outcome);
+    await measureConfirm(scene, beds, outcome);
+  } finally {
+    await Promise.all(beds.map(({ db }) => db.close()));
+  }
   outcome.verdicts.push(...judgeAll(outcome.rows, scene.databases));
   return outcome;
 };
 
-async function measure(scene: Scene, filled: Filled, outcome: Outcome): Promise<void> {
-  const times = scene.smoke ? 50 : TIMES;
-  const warm = scene.smoke ? 10 : WARM_TIMES;
+/** One database, and how to run each operation there. */
+interface Bed {
+  filled: Filled;
+  db: Database;
+  /** what the server told since: milliseconds of the operation under way */
+  told: { ms: number };
+  run: Record<Line | 'scan', Operation>;
+}
+
+const timesOf = ({ smoke }: Scene) => (smoke ? 50 : TIMES);
+const warmTimesOf = ({ smoke }: Scene) => (smoke ? 10 : WARM_TIMES);
+
+async function openBed(scene: Scene, filled: Filled, outcome: Outcome): Promise<Bed> {
   const pendings = new Pendings(filled, scene.say);
-  const range = await pendings.take(times + warm, 0);
-  // of the operation under way: what the server tells of each of its messages
-  let inside = 0;
+  const count = warmTimesOf(scene) + timesOf(scene) * scene.rounds;
+  const range = await pendings.take(count, 0);
+  const told = { ms: 0 };
   const db = openDatabase({
     url: tellingDurations(filled.url),
     max: 1,
     poolTimeoutMs: 30_000,
     onError: (error) => scene.say(error.message),
     onNotice: (message) => {
-      inside += Number(/^duration: ([\d.]+) ms/.exec(message)?.[1] ?? 0);
+      told.ms += Number(/^duration: ([\d.]+) ms/.exec(message)?.[1] ?? 0);
     },
   });
-  const time = async (what: string, side: string, run: Operation, ofCommit = false) => {
-    const values = new Float64Array(times);
-    for (let i = 0; i < times; i += 1) {
-      inside = 0;
-      const began = performance.now();
-      await run(warm + i);
-      if (inside === 0) throw new Error(`the server does not tell how long ${what} took`);
-      values[i] = ofCommit ? performance.now() - began : inside;
-    }
-    const latency = summarize(values);
-    const note = ofCommit ? 'with commit, loopback and driver' : 'in the database';
-    const about = { what, side, clients: 1, size: filled.label, note };
-    outcome.rows.push({ ...about, rates: [1000 / latency.mean], latencies: [latency] });
-    scene.say(`${what} (${filled.label}), ${side}: p50 ${latency.p50.toFixed(2)} ms`);
-  };
-  try {
-    const { confirm, scan, ...reading } = operations(db, filled, range, outcome);
-    for (const [line, run] of Object.entries(reading)) {
-      for (let i = 0; i < warm; i += 1) await run(i);
-      await time(line, FIRST, run);
-      await time(line, AGAIN, run);
-    }
-    for (let i = 0; i < warm; i += 1) await confirm(i);
-    // who hands over has validated it a moment ago; the server does not time a commit without BEGIN
-    for (let i = warm; i < warm + times; i += 1) await scan(i);
-    await time('confirm', AGAIN, confirm, true);
-  } finally {
-    await db.close();
+  return { filled, db, told, run: operations(db, filled, range, outcome) };
+}
+
+/** The rows for the first time, and then again, the databases taking turns. */
+async function measureReading(
+  scene: Scene,
+  line: (typeof READING)[number],
+  beds: readonly Bed[],
+  outcome: Outcome,
+): Promise<void> {
+  const warm = warmTimesOf(scene);
+  const inDatabase = { what: line, note: 'in the database' };
+  for (const bed of beds) {
+    for (let i = 0; i < warm; i += 1) await bed.run[line](i);
+    const row = rowFor(bed, { ...inDatabase, side: FIRST }, outcome);
+    await timeRound(scene, bed, row, { line, from: warm });
   }
+  await inTurns(scene, beds, (bed) => {
+    const row = rowFor(bed, { ...inDatabase, side: AGAIN }, outcome);
+    return () => timeRound(scene, bed, row, { line, from: warm });
+  });
+}
+
+async function measureConfirm(scene: Scene, beds: readonly Bed[], outcome: Outcome): Promise<void> {
+  const [warm, times] = [warmTimesOf(scene), timesOf(scene)];
+  const note = 'with commit, loopback and driver';
+  for (const { run } of beds) for (let i = 0; i < warm; i += 1) await run.confirm(i);
+  await inTurns(scene, beds, (bed) => {
+    const row = rowFor(bed, { what: 'confirm', side: AGAIN, note }, outcome);
+    return async (round) => {
+      const from = warm + round * times;
+      // who hands over has validated it a moment ago
+      for (let i = from; i < from + times; i += 1) await bed.run.scan(i);
+      // the server does not time a commit without BEGIN
+      await timeRound(scene, bed, row, { line: 'confirm', from, ofCommit: true });
+    };
+  });
+}
+
+/** Runs the rounds, each on every database, their order turned each time. */
+async function inTurns(
+  scene: Scene,
+  beds: readonly Bed[],
+  sideOf: (bed: Bed) => (round: number) => Promise<void>,
+): Promise<void> {
+  const sides = beds.map(sideOf);
+  for (let round = 0; round < scene.rounds; round += 1) {
+    for (const run of round % 2 === 0 ? sides : sides.toReversed()) await run(round);
+  }
+}
+
+/** A row that gets its rounds one by one. */
+function rowFor(
+  { filled }: Bed,
+  about: Pick<Row, 'what' | 'side' | 'note'>,
+  outcome: Outcome,
+): Row {
+  const row = { ...about, clients: 1, size: filled.label, rates: [], latencies: [] };
+  outcome.rows.push(row);
+  return row;
+}
+
+async function timeRound(
+  scene: Scene,
+  { told, run }: Bed,
+  row: Row,
+  { line, from, ofCommit = false }: { line: Line; from: number; ofCommit?: boolean },
+): Promise<void> {
+  const values = new Float64Array(timesOf(scene));
+  for (let i = 0; i < values.length; i += 1) {
+    told.ms = 0;
+    const began = performance.now();
+    await run[line](from + i);
+    if (told.ms === 0) throw new Error(`the server does not tell how long ${line} took`);
+    values[i] = ofCommit ? performance.now() - began : told.ms;
+  }
+  const latency = summarize(values);
+  row.rates.push(1000 / latency.mean);
+  row.latencies.push(latency);
+  scene.say(`${line} (${row.size}), ${row.side}: p50 ${latency.p50.toFixed(2)} ms`);
 }
 
 type Operation = (i: number) => Promise<unknown>;

@@ -44,15 +44,15 @@ export function readStandings(db: Database, userIds: readonly number[]): Promise
 }
 
 // The predicate that the redeem statement uses.
-const LISTED = `SELECT ${SHOWN_COLUMNS}, w.refusal
-  FROM rewards.redemption_offers o
+const LISTED_OFFERS = `rewards.redemption_offers o
   LEFT JOIN rewards.merchants m ON m.merchant_id = o.merchant_id
   CROSS JOIN LATERAL (SELECT lumis.offer_refusal(
     o.is_active AND coalesce(m.is_active, true), o.valid_from, o.valid_to, o.stock_quantity,
     clock_timestamp()) AS refusal) w`;
 
 // Sold out stays visible (with its reason); inactive, ended and not yet started does not.
-const VISIBLE = `${LISTED} WHERE o.is_active AND (w.refusal IS NULL OR w.refusal = 'out_of_stock')`;
+const VISIBLE = `SELECT ${SHOWN_COLUMNS}, w.refusal FROM ${LISTED_OFFERS}
+  WHERE o.is_active AND (w.refusal IS NULL OR w.refusal = 'out_of_stock')`;
 
 const FILTERED = `${VISIBLE} AND ($1::text IS NULL OR o.offer_category = $1)
     AND ($2::uuid IS NULL OR o.merchant_id = $2)
@@ -116,7 +116,15 @@ function statementOf(filter: CatalogueQuery, position: (string | null)[]): State
   return list(...wanted.map((value) => value ?? null), ...position, limit + 1);
 }
 
-const ONE = prepared('offers.one', `${LISTED} WHERE o.offer_id = $1`);
+// Who redeemed much has many rows to count; only an offer with a limit asks for them.
+const ONE = prepared(
+  'offers.one',
+  `SELECT ${SHOWN_COLUMNS}, w.refusal, floor(coalesce(b.balance, 0)) AS balance,
+     CASE WHEN o.max_redemptions_per_user IS NULL THEN 0 ELSE (
+       SELECT count(*) FROM ${LIVE_OF('$2')} l WHERE l.offer_id = o.offer_id) END AS units
+   FROM ${LISTED_OFFERS} LEFT JOIN lumis.balances b ON b.user_id = $2::integer
+   WHERE o.offer_id = $1`,
+);
 
 /** One offer, also when it cannot be redeemed (its reasons say why); `unknown_offer` when absent. */
 export async function findOffer(
@@ -124,12 +132,11 @@ export async function findOffer(
   userId: number,
   offerId: string,
 ): Promise<CatalogueOffer> {
-  const lane = db.lane(); // both in one round trip
-  const [[row], [standing]] = await Promise.all([
-    lane.query<ListedOffer>(ONE(offerId)),
-    readStandings(lane, [userId]),
-  ]);
+  const [row] = await db.query<ListedOffer & { balance: number; units: number }>(
+    ONE(offerId, userId),
+  );
   if (!row) throw new Failure('unknown_offer');
-  const { refusal: _, ...offer } = row;
-  return { ...offer, availability: availabilityOf(row, standing as Standing) };
+  const { refusal, balance, units, ...offer } = row;
+  const standing = { user_id: userId, balance, live: { [offerId]: units } };
+  return { ...offer, availability: availabilityOf({ ...offer, refusal }, standing) };
 }
