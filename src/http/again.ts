@@ -100,7 +100,7 @@ export function openAgain(app: App, options: AgainOptions): Again {
   };
   const answer = (asked: Asked) => {
     const { look } = asked.one;
-    const seen = looking.glance(look);
+    const seen = looking.glance(look, asked.began);
     if (seen) return send(asked, answerTo(seen));
     return show(look).then((tagged) => send(asked, tagged));
   };

@@ -51,24 +51,24 @@ export async function openLimits(
   );
   // not awaited to succeed: the shop opens without Redis too
   redis?.connect().catch(() => undefined);
-  const limiters = new Map(
-    (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, limiterOf(name, limits, redis)]),
+  const windows = new Map(
+    (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, openWindow(name, limits, redis)]),
   );
   return {
     take(name, key, tell) {
-      const limiter = limiters.get(name);
-      if (!limiter) return UNLIMITED;
-      return limiter.consume(key).then(
-        (result) => tell && tellHeaders(tell, name, limiter, result),
+      const window = windows.get(name);
+      if (!window) return UNLIMITED;
+      return window.limiter.consume(key).then(
+        (result) => tell && tellHeaders(tell, window, result),
         (result) => {
           if (!(result instanceof RateLimiterRes)) throw result;
-          if (tell) tellHeaders(tell, name, limiter, result);
+          if (tell) tellHeaders(tell, window, result);
           throw tooMany(result);
         },
       );
     },
     async check(name, key) {
-      const limiter = limiters.get(name);
+      const limiter = windows.get(name)?.limiter;
       const result = await limiter?.get(key);
       if (limiter && result && result.consumedPoints >= limiter.points) throw tooMany(result);
     },
@@ -78,35 +78,40 @@ export async function openLimits(
   };
 }
 
-function limiterOf(
+/** A limiter, and the two header fields of the IETF's draft: its policy, and what is left of it. */
+interface Window {
+  limiter: RateLimiterAbstract;
+  name: LimitName;
+  policy: string;
+}
+
+function openWindow(
   name: LimitName,
   limits: RateLimits,
   redis: object | undefined,
-): RateLimiterAbstract | undefined {
+): Window | undefined {
   if (limits[name] === 0) return undefined;
   const { seconds, times } = WINDOWS[name];
-  const options = { keyPrefix: `lumis:${name}`, points: limits[name] * times, duration: seconds };
-  const alone = new RateLimiterMemory(options);
-  if (!redis) return alone;
-  return new RateLimiterRedis({
+  const options = { points: limits[name] * times, duration: seconds };
+  const policy = `"${name}";q=${options.points};w=${seconds}`;
+  // in a memory of its own: to write a longer key anew for each request would cost more than to count
+  const alone = new RateLimiterMemory({ ...options, keyPrefix: '' });
+  if (!redis) return { limiter: alone, name, policy };
+  const shared = new RateLimiterRedis({
     ...options,
+    keyPrefix: `lumis:${name}`,
     storeClient: redis,
     useRedisPackage: true,
     // else a command waits until Redis can be reached again
     rejectIfRedisNotReady: true,
     insuranceLimiter: alone,
   });
+  return { limiter: shared, name, policy };
 }
 
-/** The header fields of the IETF's draft: the policy, and what is left of it. */
-function tellHeaders(
-  tell: TellHeader,
-  name: string,
-  limiter: RateLimiterAbstract,
-  result: RateLimiterRes,
-): void {
+function tellHeaders(tell: TellHeader, { name, policy }: Window, result: RateLimiterRes): void {
+  tell('ratelimit-policy', policy);
   const reset = Math.ceil(result.msBeforeNext / 1000);
-  tell('ratelimit-policy', `"${name}";q=${limiter.points};w=${limiter.duration}`);
   tell('ratelimit', `"${name}";r=${result.remainingPoints};t=${reset}`);
 }
 

@@ -88,7 +88,7 @@ const STANDINGS_MAX = 20_000;
  * than an answer and the next question take over most networks. Many are so many looks in that time.
  */
 const BELIEVED_MS = 5;
-const ASKED_AHEAD_MS = 2;
+const ASKED_AHEAD_MS = 3;
 const MANY = 15;
 
 /** What members see of the catalogue. */
@@ -99,8 +99,11 @@ export interface Looking {
    * it was read; only then is it read again.
    */
   read(db: Database, looks: readonly Look[]): Promise<Seen[]>;
-  /** The same at once, while many look; undefined when the database must be asked. */
-  glance(look: Look): Seen | undefined;
+  /**
+   * The same at once, while many look; undefined when the database must be asked. `cameAt` is when
+   * the question was read, as performance.now() tells it: behind many others its answer is later.
+   */
+  glance(look: Look, cameAt: number): Seen | undefined;
   /** Makes glances wait until the database was asked again: somebody has been told of a change. */
   doubt(): void;
 }
@@ -157,11 +160,10 @@ export function openLooking(db: Database): Looking {
         standing: view.standings.get(userId) as Standing,
       }));
     },
-    glance({ userId, filter, key }) {
-      const now = performance.now();
+    glance({ userId, filter, key }, cameAt) {
       const proof = views.proof();
-      if (!areMany(now) || filter.affordable || proof.askedAt <= doubtedAt) return undefined;
-      const age = now - proof.askedAt;
+      if (!areMany(cameAt) || filter.affordable || proof.askedAt <= doubtedAt) return undefined;
+      const age = cameAt - proof.askedAt;
       if (age > ASKED_AHEAD_MS) askAhead();
       if (age > BELIEVED_MS) return undefined;
       const page = keptPage(key, proof)?.page;
