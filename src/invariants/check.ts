@@ -24,7 +24,7 @@ export interface Finding {
 export interface Scope {
   /** a timestamptz: only what was touched since then; without it, everything */
   since?: string | undefined;
-  /** of so many changes since then at most, the newest */
+  /** of so many changes, and idempotency keys, since then at most, the newest */
   changes?: number | undefined;
   /** nobody waits for it: it takes one core, and leaves the others to the requests */
   isBeside?: boolean;
@@ -42,7 +42,7 @@ export async function inspectInvariants(db: Database, scope: Scope): Promise<Fin
   const { since } = scope;
   const invariants = INVARIANTS.filter((invariant) => since === undefined || invariant.scoped);
   const queries = invariants.map((invariant) => query(invariant, scope));
-  const settings = scope.isBeside ? [...ONE_VIEW, ONE_CORE] : ONE_VIEW;
+  const settings = scope.isBeside ? [...ONE_VIEW, ...ONE_CORE] : ONE_VIEW;
   const results = await db.transaction([...settings, ...queries]);
   return invariants.map((invariant, i) => {
     const row = results[settings.length + i]?.[0];
@@ -72,7 +72,11 @@ const ONE_VIEW: Step[] = [
   statement('SET LOCAL statement_timeout = 0'),
 ];
 
-const ONE_CORE = statement('SET LOCAL max_parallel_workers_per_gather = 0');
+// To compile a statement takes longer than to look at a few thousand rows.
+const ONE_CORE: Step[] = [
+  statement('SET LOCAL max_parallel_workers_per_gather = 0'),
+  statement('SET LOCAL jit = off'),
+];
 
 // MATERIALIZED, or the planner would bank on meeting a hundred violations early and choose a plan
 // that is the slowest of all when there are none.

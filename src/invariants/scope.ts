@@ -1,3 +1,5 @@
+import { byKey } from '../db/statement.ts';
+
 /**
  * What an invariant's SQL looks through, so that it is written once for all rows and for the few
  * that were touched lately:
@@ -28,7 +30,8 @@ balance AS NOT MATERIALIZED (TABLE lumis.balances),
 stored AS NOT MATERIALIZED (TABLE lumis.idempotency_keys)`;
 
 // Touched means audited. An audit row's time is older than its commit: whoever looks at intervals
-// lets them overlap by more than a transaction may last.
+// lets them overlap by more than a transaction may last. What hangs on the few is read by its index
+// (`byKey`): of a large table the planner knows too little, and would read all of it for each look.
 const TOUCHED_SINCE = `touched AS MATERIALIZED (
   SELECT DISTINCT a.redemption_id FROM (
     SELECT l.redemption_id FROM rewards.redemption_audit_log l
@@ -38,27 +41,31 @@ const TOUCHED_SINCE = `touched AS MATERIALIZED (
 member AS MATERIALIZED (
   SELECT DISTINCT r.user_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
 redemption AS NOT MATERIALIZED (
-  SELECT r.* FROM touched JOIN rewards.user_redemptions r USING (redemption_id)),
+  SELECT r.* FROM touched t
+  CROSS JOIN ${byKey('rewards.user_redemptions', 'redemption_id = t.redemption_id')} r),
 posting AS NOT MATERIALIZED (
-  SELECT f.* FROM touched JOIN public.fact_accumulations f USING (redemption_id)),
+  SELECT f.* FROM touched t
+  CROSS JOIN ${byKey('public.fact_accumulations', 'redemption_id = t.redemption_id')} f),
 audit AS NOT MATERIALIZED (
-  SELECT a.* FROM touched JOIN rewards.redemption_audit_log a USING (redemption_id)
+  SELECT a.* FROM touched t
+  CROSS JOIN ${byKey('rewards.redemption_audit_log', 'redemption_id = t.redemption_id')} a
   WHERE a.action NOT IN ('validated', 'refused')),
 event AS NOT MATERIALIZED (
-  SELECT e.* FROM touched JOIN lumis.events e USING (redemption_id)
+  SELECT e.* FROM touched t CROSS JOIN ${byKey('lumis.events', 'redemption_id = t.redemption_id')} e
   WHERE e.sequence IS NOT NULL),
 offer AS NOT MATERIALIZED (
   SELECT o.* FROM rewards.redemption_offers o WHERE o.offer_id IN (
     SELECT r.offer_id FROM touched JOIN rewards.user_redemptions r USING (redemption_id))),
 wallet AS NOT MATERIALIZED (
-  SELECT r.* FROM member JOIN rewards.user_redemptions r USING (user_id)),
+  SELECT r.* FROM member m CROSS JOIN ${byKey('rewards.user_redemptions', 'user_id = m.user_id')} r),
 entry AS NOT MATERIALIZED (
-  SELECT f.* FROM member JOIN public.fact_accumulations f USING (user_id)
+  SELECT f.* FROM member m CROSS JOIN ${byKey('public.fact_accumulations', 'user_id = m.user_id')} f
   WHERE f.dtype = 'points'),
 balance AS NOT MATERIALIZED (
-  SELECT b.* FROM member JOIN lumis.balances b USING (user_id)),
+  SELECT b.* FROM member m CROSS JOIN ${byKey('lumis.balances', 'user_id = m.user_id')} b),
 stored AS NOT MATERIALIZED (
-  SELECT * FROM lumis.idempotency_keys WHERE created_at >= $1::timestamptz)`;
+  SELECT * FROM lumis.idempotency_keys WHERE created_at >= $1::timestamptz
+  ORDER BY created_at DESC LIMIT $2::bigint)`;
 
 /**
  *   transition   what the redemptions in scope went through, as their own columns tell it
@@ -88,6 +95,6 @@ export const WITH_EVERYTHING = `WITH ${EVERYTHING},\n${DERIVED}`;
 
 /**
  * The same for redemptions touched since `$1`, a timestamptz, with all that hangs on them; of `$2`
- * changes at most, the newest.
+ * changes and as many keys at most, the newest.
  */
 export const WITH_TOUCHED_SINCE = `WITH ${TOUCHED_SINCE},\n${DERIVED}`;
