@@ -5,6 +5,7 @@ import { createLog } from '../src/core/log.ts';
 import { openDatabase } from '../src/db/pool.ts';
 import { type DomainEvent, dispatchEvents } from '../src/events/dispatch.ts';
 import { CRONTAB, JOBS, runJob } from '../src/jobs/tasks.ts';
+import { inTurn } from '../src/jobs/turn.ts';
 import { startWorker } from '../src/jobs/worker.ts';
 import { testApp } from './support/app.ts';
 import { freshDatabase } from './support/database.ts';
@@ -73,6 +74,31 @@ test('the worker books due redemptions and hands on what happened', async (t) =>
   } finally {
     await worker.stop();
   }
+});
+
+test('a job runs once at a time, and again when whoever was at it has died', async (t) => {
+  const { db } = await database(t);
+  const { deps } = depsOf(db);
+  const book = () => JOBS.expire?.(deps);
+  let end = () => {};
+  const long = inTurn(db, 'expire', () => new Promise<void>((resolve) => (end = resolve)));
+  const takenFor = async () => {
+    const [row] = await db.query(
+      sql('SELECT extract(epoch FROM mark - clock_timestamp())::float AS s FROM lumis.job_marks'),
+    );
+    return row?.s ?? 0;
+  };
+  await until(async () => (await takenFor()) > 20);
+  assert.deepEqual(await book(), { booked: 0, runs_already: true });
+  end();
+  await long;
+  assert.deepEqual(await book(), { booked: 0 });
+  const fails = () => Promise.reject(new Error('it failed'));
+  await assert.rejects(inTurn(db, 'expire', fails), /it failed/);
+  assert.ok((await takenFor()) <= 0, 'a fault ends the turn');
+  await db.query(sql("UPDATE lumis.job_marks SET mark = now() + interval '1 s'"));
+  assert.deepEqual(await book(), { booked: 0, runs_already: true }, 'killed a moment ago');
+  await until(async () => !('runs_already' in ((await book()) ?? {})));
 });
 
 test('events are handed on once, in the order of commits, and none is overtaken', async (t) => {

@@ -115,14 +115,11 @@ async function book({ stage, say }: Scene, { url }: Filled, job: LoadJob) {
     const { xid, id } = last[0] ?? { xid: '0', id: 0 };
     const worker = await stage.node(url, { roles: 'worker' });
     const meanwhile = startLoad(job);
-    // now, instead of at the next minute
-    const { rows: queued } = await client.query(
-      `SELECT id FROM lumis_worker.add_job('expire', queue_name => 'expire')`,
-    );
+    await client.query(`SELECT lumis_worker.add_job('expire')`); // instead of at the next minute
     const began = performance.now();
     // done jobs are deleted; to ask for due codes instead would cost as much as to book them
-    const isUnderWay = 'SELECT count(*) FROM lumis_worker.jobs WHERE id = $1';
-    const look = () => countOf(client, isUnderWay, [queued[0].id]);
+    const isUnderWay = `SELECT count(*) FROM lumis_worker.jobs WHERE task_identifier = 'expire'`;
+    const look = () => countOf(client, isUnderWay, []);
     for (let told = began; (await look()) > 0; await sleep(LOOK_MS)) {
       if (performance.now() - told < 30_000) continue;
       told = performance.now();

@@ -7,6 +7,7 @@ import { purgeEvents } from '../events/purge.ts';
 import { purgeKeys } from '../idempotency/purge.ts';
 import { watchInvariants } from '../invariants/watch.ts';
 import { expireOldRedemptions } from '../redemptions/expire.ts';
+import { inTurn } from './turn.ts';
 
 /** What a job needs; `count` and `violations` feed the metrics of the process that runs it. */
 export interface JobDeps {
@@ -29,7 +30,10 @@ const BUSY_TABLES = prepared(
 
 /** Every job by name: one operation each. What they return is logged. */
 export const JOBS: Record<string, Job> = {
-  expire: async ({ db }, signal) => ({ booked: await expireOldRedemptions(db, signal) }),
+  expire: async ({ db }, signal) => {
+    const booked = await inTurn(db, 'expire', () => expireOldRedemptions(db, signal));
+    return booked === undefined ? { booked: 0, runs_already: true } : { booked };
+  },
   audit_purge: async ({ db }, signal) => ({ rows: await purgeAudit(db, signal) }),
   keys_purge: async ({ db }, signal) => ({
     rows: (await purgeKeys(db, signal)) + (await purgeRefusals(db)),
@@ -49,7 +53,7 @@ export const JOBS: Record<string, Job> = {
  * psql is in docs/operations.md; both together do no harm.
  */
 export const CRONTAB = `
-* * * * * expire ?max=3&queue=expire
+* * * * * expire ?max=3
 */5 * * * * check_recent ?max=3
 17 * * * * keys_purge ?max=3
 0 7 * * 0 audit_purge ?max=3
