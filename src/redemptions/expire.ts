@@ -1,5 +1,5 @@
 import { Failure } from '../core/failure.ts';
-import { inBites, rest } from '../db/batches.ts';
+import { rest } from '../db/batches.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
 
@@ -12,6 +12,13 @@ const WINDOW_ROWS = 100_000;
  * takes some five milliseconds, and a hundred at a time would be hardly more in a second.
  */
 const BITE_ROWS = 25;
+
+interface Due {
+  /** NULL: none */
+  ids: string[] | null;
+  /** where the next look begins; NULL: these were all */
+  last: string | null;
+}
 
 // Ordered by offer, so that a bite locks few offers, and each of them in few bites.
 const DUE = prepared(
@@ -34,23 +41,29 @@ const EXPIRE = prepared(
      ORDER BY r.redemption_id FOR NO KEY UPDATE SKIP LOCKED), NULL) AS booked`,
 );
 
+/** How often as long as a bite took it rests after it: requests keep two thirds of a core. */
+const RESTS = 2;
+
 /**
  * Books all redemptions that are due, as rewards.expire_old_redemptions() does for cron and psql,
  * but in bites that requests hardly notice. Returns how many; stops early when `signal` fires (the
  * rest is due still). One that somebody made impossible stays as it is: the server's log says why.
  */
 export async function expireOldRedemptions(db: Database, signal?: AbortSignal): Promise<number> {
-  return inBites(async (from) => {
-    const [due] = await db.query<{ ids: string[] | null; last: string | null }>(DUE(from));
+  let booked = 0;
+  // Each look begins where the one before ended: what is booked stays in the index until VACUUM.
+  for (let from: string | null = null; !signal?.aborted; ) {
+    const [due]: Due[] = await db.query<Due>(DUE(from));
     const ids = due?.ids ?? [];
-    let rows = 0;
     for (let i = 0; i < ids.length && !signal?.aborted; i += BITE_ROWS) {
       const began = performance.now();
-      rows += await book(db, ids.slice(i, i + BITE_ROWS));
-      await rest(performance.now() - began, signal);
+      booked += await book(db, ids.slice(i, i + BITE_ROWS));
+      await rest(RESTS * (performance.now() - began), signal);
     }
-    return { rows, last: due?.last ?? null };
-  }, signal);
+    if (!due?.last) break;
+    from = due.last;
+  }
+  return booked;
 }
 
 /** One transaction; one for each when together they cannot be booked. */
