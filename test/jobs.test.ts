@@ -101,6 +101,22 @@ test('a job runs once at a time, and again when whoever was at it has died', asy
   await until(async () => !('runs_already' in ((await book()) ?? {})));
 });
 
+test('a worker that stops ends its job, and leaves nothing locked', async (t) => {
+  const { url, db, connect } = await database(t);
+  const { deps, counted } = depsOf(db);
+  const worker = await startWorker(url, deps);
+  const holder = await connect();
+  await holder.query('BEGIN; LOCK TABLE rewards.redemption_offers IN ACCESS EXCLUSIVE MODE');
+  await db.query(sql(`SELECT lumis_worker.add_job('analyze')`));
+  const locked = async () =>
+    (await db.query(sql('SELECT FROM lumis_worker.jobs WHERE locked_at IS NOT NULL'))).length;
+  await until(async () => (await locked()) === 1);
+  const stopped = worker.stop();
+  await holder.query('COMMIT');
+  await stopped;
+  assert.deepEqual([counted, await locked()], [['analyze done'], 0]);
+});
+
 test('events are handed on once, in the order of commits, and none is overtaken', async (t) => {
   const { db, connect } = await database(t);
   const [early, late] = [await connect(), await connect()];

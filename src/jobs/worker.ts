@@ -33,6 +33,8 @@ export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
     noHandleSignals: true,
     taskList: taskList(deps),
     crontab: CRONTAB,
+    // what ended while the queue stops is only then awaited, and stays locked for hours otherwise
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     logger: new Logger(() => (level, message) => {
       if (level === 'error') deps.log.error(message);
       else if (level === 'warning') deps.log.warn(message);
