@@ -186,7 +186,7 @@ test('a glance is believed while many look, until a change is told or seen', asy
   await offer({ stock_quantity: 5 });
   const looking = openLooking(db);
   const look = lookAt(1, { sort: 'newest', limit: 20 });
-  const glance = (of = look) => looking.glance(of, performance.now());
+  const glance = (of = look, cameAt = performance.now()) => looking.glance(of, cameAt);
   const stock = (seen: Seen | undefined) => seen?.page.data[0]?.stock_quantity;
   /** The first stock that a glance shows of which `isWanted`, by as many looks as a crowd's. */
   const glanceUntil = async (isWanted: (stock: number) => boolean) => {
@@ -204,6 +204,11 @@ test('a glance is believed while many look, until a change is told or seen', asy
   assert.equal(stock(first), 5);
   assert.equal(glance(), undefined, 'two looks are not many');
   assert.equal(await glanceUntil(() => true), 5);
+  const came = performance.now();
+  while (performance.now() < came + 8); // nobody can ask the database meanwhile
+  assert.equal(stock(glance(look, came)), 5, 'it waited behind others');
+  assert.equal(glance(), undefined, 'the last word is too old for who comes now');
+  await glanceUntil(() => true);
   looking.doubt();
   assert.equal(glance(), undefined, 'somebody was told of a change');
   await glanceUntil(() => true);

@@ -51,24 +51,24 @@ export async function openLimits(
   );
   // not awaited to succeed: the shop opens without Redis too
   redis?.connect().catch(() => undefined);
-  const windows = new Map(
-    (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, openWindow(name, limits, redis)]),
+  const limited = new Map(
+    (Object.keys(WINDOWS) as LimitName[]).map((name) => [name, limitedOf(name, limits, redis)]),
   );
   return {
     take(name, key, tell) {
-      const window = windows.get(name);
-      if (!window) return UNLIMITED;
-      return window.limiter.consume(key).then(
-        (result) => tell && tellHeaders(tell, window, result),
+      const one = limited.get(name);
+      if (!one) return UNLIMITED;
+      return one.limiter.consume(key).then(
+        (result) => tell && tellHeaders(tell, one, result),
         (result) => {
           if (!(result instanceof RateLimiterRes)) throw result;
-          if (tell) tellHeaders(tell, window, result);
+          if (tell) tellHeaders(tell, one, result);
           throw tooMany(result);
         },
       );
     },
     async check(name, key) {
-      const limiter = windows.get(name)?.limiter;
+      const limiter = limited.get(name)?.limiter;
       const result = await limiter?.get(key);
       if (limiter && result && result.consumedPoints >= limiter.points) throw tooMany(result);
     },
@@ -78,18 +78,18 @@ export async function openLimits(
   };
 }
 
-/** A limiter, and the two header fields of the IETF's draft: its policy, and what is left of it. */
-interface Window {
+/** A limiter, and what the header fields of the IETF's draft say of it each time. */
+interface Limited {
   limiter: RateLimiterAbstract;
   name: LimitName;
   policy: string;
 }
 
-function openWindow(
+function limitedOf(
   name: LimitName,
   limits: RateLimits,
   redis: object | undefined,
-): Window | undefined {
+): Limited | undefined {
   if (limits[name] === 0) return undefined;
   const { seconds, times } = WINDOWS[name];
   const options = { points: limits[name] * times, duration: seconds };
@@ -109,7 +109,7 @@ function openWindow(
   return { limiter: shared, name, policy };
 }
 
-function tellHeaders(tell: TellHeader, { name, policy }: Window, result: RateLimiterRes): void {
+function tellHeaders(tell: TellHeader, { name, policy }: Limited, result: RateLimiterRes): void {
   tell('ratelimit-policy', policy);
   const reset = Math.ceil(result.msBeforeNext / 1000);
   tell('ratelimit', `"${name}";r=${result.remainingPoints};t=${reset}`);

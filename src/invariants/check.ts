@@ -42,7 +42,11 @@ export async function inspectInvariants(db: Database, scope: Scope): Promise<Fin
   const { since } = scope;
   const invariants = INVARIANTS.filter((invariant) => since === undefined || invariant.scoped);
   const queries = invariants.map((invariant) => query(invariant, scope));
-  const settings = scope.isBeside ? [...ONE_VIEW, ...ONE_CORE] : ONE_VIEW;
+  const settings = [
+    ...ONE_VIEW,
+    ...(scope.isBeside ? [ONE_CORE] : []),
+    ...(scope.changes ? [AS_IT_IS] : []),
+  ];
   const results = await db.transaction([...settings, ...queries]);
   return invariants.map((invariant, i) => {
     const row = results[settings.length + i]?.[0];
@@ -72,11 +76,9 @@ const ONE_VIEW: Step[] = [
   statement('SET LOCAL statement_timeout = 0'),
 ];
 
-// To compile a statement takes longer than to look at a few thousand rows.
-const ONE_CORE: Step[] = [
-  statement('SET LOCAL max_parallel_workers_per_gather = 0'),
-  statement('SET LOCAL jit = off'),
-];
+const ONE_CORE = statement('SET LOCAL max_parallel_workers_per_gather = 0');
+// to compile a statement takes longer than to look at a few thousand changes
+const AS_IT_IS = statement('SET LOCAL jit = off');
 
 // MATERIALIZED, or the planner would bank on meeting a hundred violations early and choose a plan
 // that is the slowest of all when there are none.

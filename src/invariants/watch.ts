@@ -22,7 +22,7 @@ const CHANGES_MAX = 5_000;
 
 /**
  * Checks the invariants of what was touched since the last look (a transaction may commit ten
- * minutes after its clock; the first look goes back an hour), or of everything, and hands on how
+ * minutes after its clock, but above the bound is too old then; the first look goes back an hour), or of everything, and hands on how
  * many rows break each. Returns the number of violations and the first few.
  */
 export async function watchInvariants(

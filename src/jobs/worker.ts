@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger, run } from 'graphile-worker';
+import { rest } from '../db/batches.ts';
 import { openQueuePool } from '../db/pool.ts';
 import { dispatchEvents, notifyReaders } from '../events/dispatch.ts';
 import { CRONTAB, type JobDeps, taskList } from './tasks.ts';
@@ -25,30 +26,65 @@ export async function startWorker(url: string, deps: JobDeps): Promise<Worker> {
     max: CONCURRENCY + 2,
     onError: (error) => deps.log.warn({ err: error }, 'the queue lost a connection'),
   });
-  const runner = await run({
-    pgPool,
-    schema: WORKER_SCHEMA,
-    concurrency: CONCURRENCY,
-    pollInterval: POLL_MS,
-    noHandleSignals: true,
-    taskList: taskList(deps),
-    crontab: CRONTAB,
-    // what ended while the queue stops is only then awaited, and stays locked for hours otherwise
-    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
-    logger: new Logger(() => (level, message) => {
-      if (level === 'error') deps.log.error(message);
-      else if (level === 'warning') deps.log.warn(message);
-      else deps.log.debug(message);
-    }),
-  }).catch(async (error) => {
+  const queue = await startQueue(pgPool, deps).catch(async (error) => {
     await pgPool.end();
     throw error;
   });
   const dispatcher = startDispatcher(deps);
   return {
     async stop() {
-      await Promise.all([dispatcher.stop(), runner.stop().catch(() => undefined)]);
+      await Promise.all([dispatcher.stop(), queue.stop()]);
       await pgPool.end();
+    },
+  };
+}
+
+/** Runs the queue, and again when it has ended by itself. Throws when it cannot begin. */
+async function startQueue(
+  pgPool: ReturnType<typeof openQueuePool>,
+  deps: JobDeps,
+): Promise<Worker> {
+  const { log } = deps;
+  const begin = () =>
+    run({
+      pgPool,
+      schema: WORKER_SCHEMA,
+      concurrency: CONCURRENCY,
+      pollInterval: POLL_MS,
+      noHandleSignals: true,
+      taskList: taskList(deps),
+      crontab: CRONTAB,
+      // In batches, if only of one: those alone are awaited when the queue stops, and a job whose end
+      // cannot be written, as the database is away, ends the queue and not the process.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+      logger: new Logger(() => (level, message) => {
+        if (level === 'error') log.error(message);
+        else if (level === 'warning') log.warn(message);
+        else log.debug(message);
+      }),
+    });
+  const stopping = new AbortController();
+  let runner = await begin();
+  const goOn = async () => {
+    for (;;) {
+      await runner.promise.catch(() => undefined); // it has logged why
+      await rest(PAUSE_AFTER_FAULT_MS, stopping.signal);
+      if (stopping.signal.aborted) return;
+      log.warn('the queue ended, and begins again');
+      try {
+        runner = await begin();
+        if (stopping.signal.aborted) await runner.stop();
+      } catch (error) {
+        log.warn({ err: error }, 'the queue cannot begin, trying again');
+      }
+    }
+  };
+  const running = goOn();
+  return {
+    async stop() {
+      stopping.abort();
+      await runner.stop().catch(() => undefined);
+      await running;
     },
   };
 }

@@ -41,7 +41,7 @@ const EXPIRE = prepared(
      ORDER BY r.redemption_id FOR NO KEY UPDATE SKIP LOCKED), NULL) AS booked`,
 );
 
-/** How often as long as a bite took it rests after it: requests keep two thirds of a core. */
+/** After each bite it rests so many times as long: requests keep two thirds of a core. */
 const RESTS = 2;
 
 /**
