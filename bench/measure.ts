@@ -34,6 +34,16 @@ export const warmupOf = ({ smoke }: Scene, clients: number) => (smoke ? 0 : 1 + 
 
 export const emptyOutcome = (): Outcome => ({ rows: [], verdicts: [], wrong: [], notes: [] });
 
+/** Each item once a round, their order turned each time, so that drift hits all. */
+export function* inTurns<Item>(
+  rounds: number,
+  items: readonly Item[],
+): Generator<{ item: Item; round: number }> {
+  for (let round = 0; round < rounds; round += 1) {
+    for (const item of round % 2 === 0 ? items : items.toReversed()) yield { item, round };
+  }
+}
+
 /** Runs all sides at each number of clients, for the scene's rounds, the order turned each round. */
 export async function takeTurns(
   scene: Scene,
@@ -53,18 +63,16 @@ export async function takeTurns(
         shares: [],
       };
     });
-    for (let round = 0; round < scene.rounds; round += 1) {
-      const turn = sides.map((side, i) => ({ side, row: own[i] }));
-      if (round % 2 === 1) turn.reverse();
-      for (const { side, row } of turn) {
-        await side.prepare?.(clients);
-        const { measured, cpu } = await withCpu(scene, side.server, () => side.run(clients, round));
-        row?.rates.push(measured.rate);
-        row?.latencies.push(measured.latency);
-        row?.shares.push(cpu);
-        const rate = Math.round(measured.rate);
-        scene.say(`${side.what}, ${side.side}, ${clients} clients: ${rate}/s`);
-      }
+    const turns = sides.map((side, i) => ({ side, row: own[i] }));
+    for (const { item, round } of inTurns(scene.rounds, turns)) {
+      const { side, row } = item;
+      await side.prepare?.(clients);
+      const { measured, cpu } = await withCpu(scene, side.server, () => side.run(clients, round));
+      row?.rates.push(measured.rate);
+      row?.latencies.push(measured.latency);
+      row?.shares.push(cpu);
+      const rate = Math.round(measured.rate);
+      scene.say(`${side.what}, ${side.side}, ${clients} clients: ${rate}/s`);
     }
     rows.push(...own.map(({ shares, ...row }) => ({ ...row, cpu: meanOf(shares) })));
   }

@@ -119,7 +119,7 @@ async function book({ stage, say }: Scene, { url }: Filled, job: LoadJob) {
     const began = performance.now();
     // done jobs are deleted; to ask for due codes instead would cost as much as to book them
     const isUnderWay = `SELECT count(*) FROM lumis_worker.jobs WHERE task_identifier = 'expire'`;
-    const look = () => countOf(client, isUnderWay, []);
+    const look = () => countOf(client, isUnderWay);
     for (let told = began; (await look()) > 0; await sleep(LOOK_MS)) {
       if (performance.now() - told < 30_000) continue;
       told = performance.now();

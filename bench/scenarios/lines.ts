@@ -22,7 +22,7 @@ import {
   redemptionId,
 } from '../fill.ts';
 import { summarize } from '../latency.ts';
-import { emptyOutcome, judge, latencyOf } from '../measure.ts';
+import { emptyOutcome, inTurns, judge, latencyOf } from '../measure.ts';
 import { Pendings, type Range } from '../pendings.ts';
 import type { Filled, Outcome, Row, Scenario, Scene, Verdict } from '../scene.ts';
 
@@ -103,37 +103,27 @@ async function measureReading(
     const row = rowFor(bed, { ...inDatabase, side: FIRST }, outcome);
     await timeRound(scene, bed, row, { line, from: warm });
   }
-  await inTurns(scene, beds, (bed) => {
-    const row = rowFor(bed, { ...inDatabase, side: AGAIN }, outcome);
-    return () => timeRound(scene, bed, row, { line, from: warm });
-  });
+  const again = beds.map((bed) => ({
+    bed,
+    row: rowFor(bed, { ...inDatabase, side: AGAIN }, outcome),
+  }));
+  for (const { item } of inTurns(scene.rounds, again)) {
+    await timeRound(scene, item.bed, item.row, { line, from: warm });
+  }
 }
 
 async function measureConfirm(scene: Scene, beds: readonly Bed[], outcome: Outcome): Promise<void> {
   const [warm, times] = [warmTimesOf(scene), timesOf(scene)];
   const note = 'with commit, loopback and driver';
   for (const { run } of beds) for (let i = 0; i < warm; i += 1) await run.confirm(i);
-  await inTurns(scene, beds, (bed) => {
-    const row = rowFor(bed, { what: 'confirm', side: AGAIN, note }, outcome);
-    return async (round) => {
-      const from = warm + round * times;
-      // who hands over has validated it a moment ago
-      for (let i = from; i < from + times; i += 1) await bed.run.scan(i);
-      // the server does not time a commit without BEGIN
-      await timeRound(scene, bed, row, { line: 'confirm', from, ofCommit: true });
-    };
-  });
-}
-
-/** Runs the rounds, each on every database, their order turned each time. */
-async function inTurns(
-  scene: Scene,
-  beds: readonly Bed[],
-  sideOf: (bed: Bed) => (round: number) => Promise<void>,
-): Promise<void> {
-  const sides = beds.map(sideOf);
-  for (let round = 0; round < scene.rounds; round += 1) {
-    for (const run of round % 2 === 0 ? sides : sides.toReversed()) await run(round);
+  const about = { what: 'confirm', side: AGAIN, note };
+  const sides = beds.map((bed) => ({ bed, row: rowFor(bed, about, outcome) }));
+  for (const { item, round } of inTurns(scene.rounds, sides)) {
+    const from = warm + round * times;
+    // who hands over has validated it a moment ago
+    for (let i = from; i < from + times; i += 1) await item.bed.run.scan(i);
+    // the server does not time a commit without BEGIN
+    await timeRound(scene, item.bed, item.row, { line: 'confirm', from, ofCommit: true });
   }
 }
 
