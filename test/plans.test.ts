@@ -85,7 +85,7 @@ interface Operation {
   run(db: Database, rows: number): Promise<unknown>;
   /** by the name of the statement: indexes that it must read, itself or by what it calls */
   uses: Record<string, string[]>;
-  costMax?: number;
+  costMax?: number; // else what may cost before it would be compiled
 }
 
 const EXPIRE = prepared('rewards.expire', 'SELECT rewards.expire_old_redemptions()');

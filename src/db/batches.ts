@@ -10,14 +10,15 @@ export interface Bite {
 /**
  * Does a long job in small bites: no lock for long, no huge transaction. Each begins where the one
  * before ended: what is done stays in the index until VACUUM, and whoever looked for the oldest row
- * from the start each time would read all of it again. Between two it rests for as long as the last
- * one took, so that requests keep half of the database at least.
+ * from the start each time would read all of it again. Between two it rests `rests` times as long as
+ * the last one took: with 1, requests keep half of the database at least; with 0 a bite rests itself.
  *
  * The first bite gets null. Stops early when `signal` fires. Returns how many rows in all.
  */
 export async function inBites(
   run: (from: string | null) => Promise<Bite>,
   signal?: AbortSignal,
+  rests = 1,
 ): Promise<number> {
   let all = 0;
   for (let from: string | null = null; !signal?.aborted; ) {
@@ -26,7 +27,7 @@ export async function inBites(
     all += rows;
     if (last === null) break;
     from = last;
-    await rest(performance.now() - began, signal);
+    await rest(rests * (performance.now() - began), signal);
   }
   return all;
 }

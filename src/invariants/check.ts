@@ -45,7 +45,7 @@ export async function inspectInvariants(db: Database, scope: Scope): Promise<Fin
   const settings = [
     ...ONE_VIEW,
     ...(scope.isBeside ? [ONE_CORE] : []),
-    ...(scope.changes ? [AS_IT_IS] : []),
+    ...(scope.changes ? [UNCOMPILED] : []),
   ];
   const results = await db.transaction([...settings, ...queries]);
   return invariants.map((invariant, i) => {
@@ -78,7 +78,7 @@ const ONE_VIEW: Step[] = [
 
 const ONE_CORE = statement('SET LOCAL max_parallel_workers_per_gather = 0');
 // to compile a statement takes longer than to look at a few thousand changes
-const AS_IT_IS = statement('SET LOCAL jit = off');
+const UNCOMPILED = statement('SET LOCAL jit = off');
 
 // MATERIALIZED, or the planner would bank on meeting a hundred violations early and choose a plan
 // that is the slowest of all when there are none.

@@ -21,9 +21,9 @@ const SET_MARK = prepared(
 const CHANGES_MAX = 5_000;
 
 /**
- * Checks the invariants of what was touched since the last look (a transaction may commit ten
- * minutes after its clock, but above the bound is too old then; the first look goes back an hour), or of everything, and hands on how
- * many rows break each. Returns the number of violations and the first few.
+ * Checks the invariants of what was touched since the last look, or of everything, and hands on how
+ * many rows break each. A transaction may commit ten minutes after its clock (above the bound it is
+ * too old then); the first look goes back an hour. Returns the number of violations and the first few.
  */
 export async function watchInvariants(
   db: Database,

@@ -92,16 +92,8 @@ async function startQueue(
 /** Follows the events table and writes what happened to the log. */
 function startDispatcher({ db, log }: JobDeps): Worker {
   const node = randomUUID();
-  let stopped = false;
-  let wake = () => {};
-  const rest = (ms: number) =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  const stopping = new AbortController();
+  const { signal } = stopping;
   let untold = 0;
   let toldAt = 0;
   const tell = async (handed: number, more: boolean) => {
@@ -113,25 +105,24 @@ function startDispatcher({ db, log }: JobDeps): Worker {
     await notifyReaders(db);
   };
   const loop = async () => {
-    while (!stopped) {
+    while (!signal.aborted) {
       try {
         const { handed, more } = await dispatchEvents(db, node, (event) =>
           log.info({ event }, event.type),
         );
         await tell(handed, more);
-        if (!more && !stopped) await rest(TICK_MS);
+        if (!more) await rest(TICK_MS, signal);
       } catch (error) {
         // the events are still there; so is the cursor
         log.warn({ err: error }, 'dispatcher: cannot read events, trying again');
-        if (!stopped) await rest(PAUSE_AFTER_FAULT_MS);
+        await rest(PAUSE_AFTER_FAULT_MS, signal);
       }
     }
   };
   const running = loop();
   return {
     async stop() {
-      stopped = true;
-      wake();
+      stopping.abort();
       await running;
     },
   };

@@ -136,7 +136,7 @@ export async function findOffer(
     ONE(offerId, userId),
   );
   if (!row) throw new Failure('unknown_offer');
-  const { refusal, balance, units, ...offer } = row;
+  const { refusal: _, balance, units, ...offer } = row;
   const standing = { user_id: userId, balance, live: { [offerId]: units } };
-  return { ...offer, availability: availabilityOf({ ...offer, refusal }, standing) };
+  return { ...offer, availability: availabilityOf(row, standing) };
 }

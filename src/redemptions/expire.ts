@@ -1,5 +1,5 @@
 import { Failure } from '../core/failure.ts';
-import { rest } from '../db/batches.ts';
+import { inBites, rest } from '../db/batches.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
 
@@ -9,16 +9,9 @@ const WINDOW_ROWS = 100_000;
  * How many are booked in one transaction, which keeps their members and offers locked until it
  * ends. That is how long a redeem of such an offer waits, and with it all that its node sends in
  * the same batch; and where cores are few, everybody waits for a bite that keeps one busy. Of 25 it
- * takes some five milliseconds, and a hundred at a time would be hardly more in a second.
+ * takes five to ten milliseconds, and a hundred at a time would be hardly more in a second.
  */
 const BITE_ROWS = 25;
-
-interface Due {
-  /** NULL: none */
-  ids: string[] | null;
-  /** where the next look begins; NULL: these were all */
-  last: string | null;
-}
 
 // Ordered by offer, so that a bite locks few offers, and each of them in few bites.
 const DUE = prepared(
@@ -50,20 +43,18 @@ const RESTS = 2;
  * rest is due still). One that somebody made impossible stays as it is: the server's log says why.
  */
 export async function expireOldRedemptions(db: Database, signal?: AbortSignal): Promise<number> {
-  let booked = 0;
-  // Each look begins where the one before ended: what is booked stays in the index until VACUUM.
-  for (let from: string | null = null; !signal?.aborted; ) {
-    const [due]: Due[] = await db.query<Due>(DUE(from));
+  const look = async (from: string | null) => {
+    const [due] = await db.query<{ ids: string[] | null; last: string | null }>(DUE(from));
     const ids = due?.ids ?? [];
+    let rows = 0;
     for (let i = 0; i < ids.length && !signal?.aborted; i += BITE_ROWS) {
       const began = performance.now();
-      booked += await book(db, ids.slice(i, i + BITE_ROWS));
+      rows += await book(db, ids.slice(i, i + BITE_ROWS));
       await rest(RESTS * (performance.now() - began), signal);
     }
-    if (!due?.last) break;
-    from = due.last;
-  }
-  return booked;
+    return { rows, last: due?.last ?? null };
+  };
+  return inBites(look, signal, 0);
 }
 
 /** One transaction; one for each when together they cannot be booked. */
