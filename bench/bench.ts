@@ -125,9 +125,10 @@ async function fillAll(stage: Stage, asked: Asked): Promise<Filled[]> {
   return databases;
 }
 
-/** Each scenario finds stock enough, and what the last one left to be written is written. */
+/** Each scenario finds stock enough, and what the last one left to hand on and to write is done. */
 async function prepare(databases: readonly Filled[]): Promise<void> {
   for (const { url } of databases) {
+    await withDatabase(url, handOn);
     await withClient(url, async (client) => {
       await client.query(
         `UPDATE rewards.redemption_offers SET stock_quantity = $1
@@ -144,15 +145,10 @@ async function verify(databases: readonly Filled[]): Promise<string[]> {
   const found: string[] = [];
   for (const { url, name } of databases) {
     say(`checking all invariants of ${name}`);
-    const db = openDatabase({
-      url,
-      max: 1,
-      poolTimeoutMs: 30_000,
-      onError: (error) => say(error.message),
+    const violations = await withDatabase(url, async (db) => {
+      await handOn(db);
+      return checkInvariants(db, {});
     });
-    const violations = await handOn(db)
-      .then(() => checkInvariants(db, {}))
-      .finally(() => db.close());
     for (const id of new Set(violations.map(({ invariant }) => invariant))) {
       const own = violations.filter(({ invariant }) => invariant === id);
       const { subject, detail } = own[0] as (typeof own)[0];
@@ -160,6 +156,12 @@ async function verify(databases: readonly Filled[]): Promise<string[]> {
     }
   }
   return found;
+}
+
+async function withDatabase<T>(url: string, work: (db: Database) => Promise<T>): Promise<T> {
+  const onError = (error: Error) => say(error.message);
+  const db = openDatabase({ url, max: 1, poolTimeoutMs: 30_000, onError });
+  return work(db).finally(() => db.close());
 }
 
 /** Hands on the events of those scenarios that have no worker, as it would have. */
