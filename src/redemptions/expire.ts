@@ -3,15 +3,16 @@ import { inBites, rest } from '../db/batches.ts';
 import type { Database } from '../db/pool.ts';
 import { prepared } from '../db/statement.ts';
 
-/** How many due ones are looked up at once. */
-const WINDOW_ROWS = 100_000;
+/** How many due ones are looked up at once: few enough that a look is no stall either. */
+const WINDOW_ROWS = 10_000;
 /**
  * How many are booked in one transaction, which keeps their members and offers locked until it
  * ends. That is how long a redeem of such an offer waits, and with it all that its node sends in
- * the same batch; and where cores are few, everybody waits for a bite that keeps one busy. Of 25 it
- * takes five to ten milliseconds, and a hundred at a time would be hardly more in a second.
+ * the same batch; and where cores are few, everybody waits for a bite that keeps one busy, or for
+ * the log that it fills: just after a checkpoint, eight whole pages for each row. Of ten it takes
+ * some three milliseconds, and more at a time would hardly be more in a second.
  */
-const BITE_ROWS = 25;
+const BITE_ROWS = 10;
 
 // Ordered by offer, so that a bite locks few offers, and each of them in few bites.
 const DUE = prepared(
@@ -34,8 +35,8 @@ const EXPIRE = prepared(
      ORDER BY r.redemption_id FOR NO KEY UPDATE SKIP LOCKED), NULL) AS booked`,
 );
 
-/** After each bite it rests so many times as long: requests keep two thirds of a core. */
-const RESTS = 2;
+/** After each bite it rests so many times as long: requests keep three quarters of a core. */
+const RESTS = 3;
 
 /**
  * Books all redemptions that are due, as rewards.expire_old_redemptions() does for cron and psql,
