@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDatabase } from '../src/db/pool.ts';
 import { PROJECT_ROOT } from '../src/project.ts';
 import { JWT_SECRET } from './support/app.ts';
+import { issueCodes } from './support/codes.ts';
 import { emptyDatabase, freshDatabase } from './support/database.ts';
 import { legacyDatabase } from './support/legacy.ts';
 import { MIGRATION, MIGRATIONS } from './support/schema.ts';
@@ -17,7 +20,11 @@ interface Ended {
 }
 
 /** Runs the command line as an operator does, with nothing in the environment but this. */
-function lumis(args: string[], environment: Record<string, string> = {}): Promise<Ended> {
+function lumis(
+  args: string[],
+  environment: Record<string, string> = {},
+  meanwhile: (child: ChildProcess) => void = () => undefined,
+): Promise<Ended> {
   const child = spawn(process.execPath, [join(PROJECT_ROOT, 'bin/lumis.js'), ...args], {
     env: { PATH: process.env.PATH ?? '', LUMIS_DATA: '/nonexistent/lumis', ...environment },
     timeout: 30_000,
@@ -31,6 +38,7 @@ function lumis(args: string[], environment: Record<string, string> = {}): Promis
   child.stderr.on('data', (chunk) => {
     err += chunk;
   });
+  meanwhile(child);
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
 }
 
@@ -86,6 +94,26 @@ test('merchant, points, verify, jobs and doctor work on a configured database', 
   await client.query('UPDATE lumis.balances SET balance = 50');
   const doctor = await run('doctor');
   assert.match(doctor.out, /PostgreSQL \d+/);
+});
+
+test('a job that is interrupted ends between two transactions, and says what it has done', async (t) => {
+  const { url } = await freshDatabase(t);
+  const db = openDatabase({ url, max: 2, poolTimeoutMs: 5000, onError: () => undefined });
+  t.after(() => db.close());
+  const ALL = 2000;
+  await issueCodes(db, ALL, ALL, 5);
+  const text = `SELECT count(*) AS n FROM lumis.events WHERE type = 'redemption.expired'`;
+  const booked = async () => (await db.query({ name: '', text, values: [] }))[0].n;
+  const stopped = await lumis(['jobs', 'run', 'expire'], on(url), async (child) => {
+    while ((await booked()) === 0) await sleep(10);
+    child.kill('SIGTERM');
+  });
+  assert.equal(stopped.code, 143, stopped.err);
+  const done = await booked();
+  assert.ok(done < ALL, `${done} of ${ALL}`);
+  assert.deepEqual(JSON.parse(stopped.out), { booked: done });
+  const rest = await lumis(['jobs', 'run', 'expire'], on(url));
+  assert.deepEqual([rest.code, JSON.parse(rest.out)], [0, { booked: ALL - done }]);
 });
 
 test('wrong usage ends with 64 and says what would be right', async () => {

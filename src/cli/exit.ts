@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { ConfigFault } from '../config.ts';
 import { Failure } from '../core/failure.ts';
 import { MigrationRefused } from '../db/migrate.ts';
@@ -68,4 +69,13 @@ function explain(fault: Fault): { text: string; exit: number } {
     return { text: message + facts.join(''), exit: EXIT.foundWrong };
   }
   return { text: message ?? String(fault), exit: EXIT.foundWrong };
+}
+
+/** Resolves when somebody asks this process to end (SIGINT, SIGTERM): with the exit code that says so. */
+export function untilAsked(): Promise<number> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => resolve(128 + constants.signals[signal]));
+    }
+  });
 }

@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { createLog } from '../core/log.ts';
 import { jobDeps, jobNames, runJob } from '../main.ts';
 import { printTable, withDatabase } from './database.ts';
-import { EXIT, UsageFault } from './exit.ts';
+import { EXIT, UsageFault, untilAsked } from './exit.ts';
+
+/** How long who interrupts a job waits for it to end between two transactions. */
+const GRACE_MS = 5000;
 
 /** `lumis jobs list|run NAME`. */
 export function jobsCommand(program: Command): void {
@@ -24,7 +27,14 @@ export function jobsCommand(program: Command): void {
         if (!jobNames().some((job) => job.name === name)) {
           throw new UsageFault(`there is no job ${name}; lumis jobs list names them`);
         }
-        const result = await runJob(name, jobDeps(db, createLog('silent')));
+        const stopping = new AbortController();
+        void untilAsked().then((code) => {
+          process.exitCode = code;
+          stopping.abort();
+          // a job of one statement does not hear of it
+          setTimeout(() => process.exit(), GRACE_MS).unref();
+        });
+        const result = await runJob(name, jobDeps(db, createLog('silent')), stopping.signal);
         console.log(JSON.stringify(result));
         if ('violations' in result && result.violations !== 0) process.exitCode = EXIT.foundWrong;
       }),

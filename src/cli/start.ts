@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type Config, readConfig } from '../config.ts';
 import { type Role, type Running, serve } from '../main.ts';
-import { UsageFault } from './exit.ts';
+import { UsageFault, untilAsked } from './exit.ts';
 import { lanWelcome, openToLan } from './lan.ts';
 import { welcome } from './welcome.ts';
 
@@ -52,12 +52,6 @@ function rolesOf(list: string): Role[] {
 function printForPhones(config: Config, running: Running): void {
   const { isTTY, columns = 80 } = process.stdout;
   console.log(lanWelcome(config, running, isTTY ? columns : undefined));
-}
-
-function untilAsked(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }
 
 const GRACE_MS = 20_000;
