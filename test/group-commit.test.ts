@@ -20,6 +20,7 @@ const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const STAFF = systemCaller('test');
 const GROUP_ROWS_MAX = 128;
 const WAITING_MAX = 2000;
+const BESIDE_MIN = 32;
 
 /** One member's wish, under its own key or under `key`. */
 function wish(user_id: number, offer_id: string, key = `key of ${user_id}`): Redeem {
@@ -77,6 +78,35 @@ test('a second group leaves early, over the same connection, when it is as large
   assert.equal(new Set(told.map(({ pid }) => pid)).size, 1);
   await group.drain();
   assert.equal(db.usage().idle, db.usage().total, 'the connection was given back');
+});
+
+test('beside a group another one leaves when many wait that are about something else', async (t) => {
+  const { db } = await open(t);
+  const text = 'SELECT pg_backend_pid() AS pid, pg_sleep(0.2)';
+  const sizes: number[] = [];
+  const run = async (database: Database, rows: readonly string[]) => {
+    const [{ pid }] = await database.query({ name: '', text, values: [] });
+    return rows.map((about) => ({ about, pid }));
+  };
+  const subject = (about: string) => about;
+  const group = openGroup(db, run, { subject, onDeparture: (rows) => sizes.push(rows) });
+  const hot = ['hot', 'hot', ...Array(50).fill('hot')].map((about) => group.submit(about));
+  const others = Array.from({ length: BESIDE_MIN - 1 }, (_, n) => group.submit(`other ${n}`));
+  assert.deepEqual(sizes, [1, 1], 'too few others to leave beside');
+  others.push(group.submit('other'));
+  assert.deepEqual(sizes, [1, 1, BESIDE_MIN]);
+  const pidsOf = async (answers: Promise<{ about: string; pid: number }>[]) => [
+    ...new Set((await Promise.all(answers)).map(({ pid }) => pid)),
+  ];
+  const [first] = await pidsOf(hot.slice(0, 2));
+  const [beside, ...more] = await pidsOf(others);
+  assert.notEqual(beside, first);
+  assert.deepEqual(more, []);
+  const told = await Promise.all([...hot, ...others]);
+  assert.equal(told.filter(({ about }) => about === 'hot').length, 52);
+  assert.deepEqual(sizes, [1, 1, BESIDE_MIN, 50], 'those that were about the same waited');
+  await group.drain();
+  assert.equal(db.usage().idle, db.usage().total, 'the connections were given back');
 });
 
 test('a unit that comes back while a statement begins is sold, and not by its older view', async (t) => {

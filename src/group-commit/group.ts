@@ -26,6 +26,11 @@ export interface GroupOptions<Row> {
    * row is its own.
    */
   identify?: (row: Row) => { key: string; request: string };
+  /**
+   * What rows are about that would wait for each other. With it there is a second lane while many
+   * wait, for those that are about nothing that is under way in the first one.
+   */
+  subject?: (row: Row) => string;
   /** told the size of each group that leaves */
   onDeparture?: (rows: number) => void;
 }
@@ -38,12 +43,15 @@ const ROWS_MAX = 128;
 /** Rows that wait, beyond which the next is told to come back: about a second's work. */
 const WAITING_MAX = 2000;
 /**
- * Transactions under way. Two groups, on one connection: while the database runs one, the next has
- * arrived already, and begins when it ends. On two connections they would wait for each other at a
- * hot offer, and more of them would each be smaller. Of rows whose group failed, each by itself, so
- * many that most connections stay free.
+ * Transactions under way. Two groups of a lane, on its one connection: while the database runs one,
+ * the next has arrived already, and begins when it ends. Of rows whose group failed, each by itself,
+ * so many that most connections stay free.
  */
 const UNDER_WAY_MAX = { together: 2, alone: 8 };
+/** As many processes of PostgreSQL as one of ours can keep busy. */
+const LANES_MAX = 2;
+/** Fewer rows do not leave beside another lane: two small groups cost more than a larger one later. */
+const BESIDE_MIN = 32;
 /**
  * How long a group waits for a lock. Its rows then go one by one, with the usual patience: a row
  * that somebody holds for long must not keep all the others waiting behind it.
@@ -60,22 +68,28 @@ interface Waiting<Row, Result> {
 export function openGroup<Row, Result>(
   db: Database,
   run: (db: Database, rows: readonly Row[]) => Promise<readonly Result[]>,
-  { identify, onDeparture }: GroupOptions<Row> = {},
+  { identify, subject, onDeparture }: GroupOptions<Row> = {},
 ): Group<Row, Result> {
   type Rows = Waiting<Row, Result>[];
-  const lane = db.lane(GROUP_LOCK_TIMEOUT_MS);
-  const together: Rows = [];
+  const lanes = Array.from({ length: subject ? LANES_MAX : 1 }, () => ({
+    db: db.lane(GROUP_LOCK_TIMEOUT_MS),
+    groups: [] as { size: number; subjects: Set<string> }[],
+    /** how many must wait before another look can find enough */
+    nextLook: 0,
+  }));
+  type Lane = (typeof lanes)[number];
+  let together: Rows = [];
   const alone: Rows = [];
-  const underWay = { together: 0, alone: 0 };
+  let aloneUnderWay = 0;
   const onEmpty: (() => void)[] = [];
-  let sizeUnderWay = 0;
+  const subjectOf = ({ row }: Rows[number]) => subject?.(row) ?? '';
 
   /** Runs rows; gives back how to tell everybody, when the next ones are on their way. */
-  const depart = async (kind: keyof typeof underWay, rows: Rows): Promise<() => void> => {
+  const depart = async (lane: Lane | undefined, rows: Rows): Promise<() => void> => {
     onDeparture?.(rows.length);
     try {
       const results = await run(
-        kind === 'together' ? lane : db,
+        lane?.db ?? db,
         rows.map(({ row }) => row),
       );
       return () => {
@@ -84,32 +98,57 @@ export function openGroup<Row, Result>(
     } catch (error) {
       // One row that cannot be decided has undone them all: the others are decided without it. What
       // failed because the database is away, or in doubt, fails for all.
-      const isFinal = kind === 'alone' || isOutage(error);
+      const isFinal = lane === undefined || isOutage(error);
       if (!isFinal) alone.push(...rows);
       return () => {
         if (isFinal) for (const { reject } of rows) reject(error);
       };
     }
   };
-  // with one under way the next leaves early when it is as large: it would not be small
-  const isTime = () =>
-    underWay.together === 0 ||
-    (underWay.together < UNDER_WAY_MAX.together && together.length >= sizeUnderWay);
-  const send = (kind: keyof typeof underWay, rows: Rows) => {
-    underWay[kind] += 1;
-    if (kind === 'together') sizeUnderWay = rows.length;
-    void depart(kind, rows).then((tell) => {
-      underWay[kind] -= 1;
+  /** Takes out who may leave by a lane now, if anybody. */
+  const next = (lane: Lane): Rows => {
+    const others = lanes.filter((other) => other !== lane && other.groups.length > 0);
+    // with one under way the next leaves early when it is as large: it would not be small
+    const least = Math.max(others.length > 0 ? BESIDE_MIN : 1, lane.groups.at(-1)?.size ?? 0);
+    if (lane.groups.length === UNDER_WAY_MAX.together) return [];
+    if (together.length < Math.max(least, lane.nextLook)) return [];
+    if (others.length === 0) return together.splice(0, ROWS_MAX);
+    const taken = others.flatMap(({ groups }) => groups);
+    const free = together.filter((one) => {
+      const about = subjectOf(one);
+      return !taken.some(({ subjects }) => subjects.has(about));
+    });
+    lane.nextLook = together.length + least - free.length;
+    if (free.length < least) return [];
+    const leaving = new Set(free.slice(0, ROWS_MAX));
+    together = together.filter((one) => !leaving.has(one));
+    return [...leaving];
+  };
+  const send = (lane: Lane, rows: Rows) => {
+    const group = { size: rows.length, subjects: new Set(rows.map(subjectOf)) };
+    lane.groups.push(group);
+    void depart(lane, rows).then((tell) => {
+      lane.groups.splice(lane.groups.indexOf(group), 1);
+      for (const lane of lanes) lane.nextLook = 0;
       leave(); // first, so that the database works while this process answers
       tell();
     });
   };
+  const sendAlone = (one: Rows[number]) => {
+    aloneUnderWay += 1;
+    void depart(undefined, [one]).then((tell) => {
+      aloneUnderWay -= 1;
+      leave();
+      tell();
+    });
+  };
+  const isEmpty = () => aloneUnderWay === 0 && lanes.every(({ groups }) => groups.length === 0);
   const leave = () => {
-    while (together.length > 0 && isTime()) send('together', together.splice(0, ROWS_MAX));
-    while (alone.length > 0 && underWay.alone < UNDER_WAY_MAX.alone)
-      send('alone', alone.splice(0, 1));
-    if (underWay.together + underWay.alone > 0) return;
-    for (const tell of onEmpty.splice(0)) tell();
+    for (const lane of lanes) {
+      for (let rows = next(lane); rows.length > 0; rows = next(lane)) send(lane, rows);
+    }
+    for (const one of alone.splice(0, UNDER_WAY_MAX.alone - aloneUnderWay)) sendAlone(one);
+    if (isEmpty()) for (const tell of onEmpty.splice(0)) tell();
   };
   const enter = (row: Row) =>
     new Promise<Result>((resolve, reject) => {
@@ -123,7 +162,7 @@ export function openGroup<Row, Result>(
   return {
     submit: identify ? oncePerKey(identify, enter) : enter,
     async drain() {
-      if (underWay.together + underWay.alone === 0) return;
+      if (isEmpty()) return;
       await new Promise<void>((resolve) => onEmpty.push(resolve));
     },
   };

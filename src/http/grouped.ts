@@ -38,10 +38,15 @@ export function openGrouped({ db, config, metrics }: ServerOptions, looking: Loo
   return {
     redeem: openGroup(db, (db, rows) => redeem(db, issuing, rows), {
       identify: identifyClaim<Redeem>,
+      subject: ({ offer_id }) => offer_id,
       ...counted('redeem'),
     }),
     validate: openGroup(db, validate, counted('validate')),
-    confirm: openGroup(db, confirm, { identify: identifyClaim<Confirm>, ...counted('confirm') }),
+    confirm: openGroup(db, confirm, {
+      identify: identifyClaim<Confirm>,
+      subject: ({ merchant_id }) => merchant_id,
+      ...counted('confirm'),
+    }),
     cancel: openGroup(db, cancel, { identify: identifyClaim<Cancel>, ...counted('cancel') }),
     refused: openGroup(db, auditRefusals),
     members: openGroup(db, rememberMembers, { identify: ofMember }),
