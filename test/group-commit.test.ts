@@ -12,7 +12,7 @@ import { type Group, openGroup } from '../src/group-commit/group.ts';
 import { claim, identifyClaim } from '../src/idempotency/claim.ts';
 import { checkInvariants } from '../src/invariants/check.ts';
 import { createOffer } from '../src/offers/save.ts';
-import { type Redeem, redeem } from '../src/redemptions/redeem.ts';
+import { type Redeem, redeem, subjectsOfRedeem } from '../src/redemptions/redeem.ts';
 import { testApp } from './support/app.ts';
 import { freshDatabase } from './support/database.ts';
 
@@ -40,15 +40,19 @@ async function open(t: TestContext, max = 8) {
   const sql = (text: string): Promise<any[]> => db.query({ name: '', text, values: [] });
   await sql(`INSERT INTO public.fact_accumulations (user_id, quantity)
     SELECT n, 100 FROM generate_series(1, 3000) n`);
-  const offer = async (stock_quantity: number | null = null) => {
-    const input = { name_friendly: 'Offer', lumis_cost: 10, stock_quantity };
+  const offer = async (stock_quantity: number | null = null, more: object = {}) => {
+    const input = { name_friendly: 'Offer', lumis_cost: 10, stock_quantity, ...more };
     return (await createOffer(db, STAFF, input)).offer_id;
   };
   const sizes: number[] = [];
   const group: Group<Redeem, Answer<Redeemed>> = openGroup(
     db,
     (database, rows) => redeem(database, ISSUING, rows),
-    { identify: identifyClaim<Redeem>, onDeparture: (rows) => sizes.push(rows) },
+    {
+      identify: identifyClaim<Redeem>,
+      subjects: subjectsOfRedeem,
+      onDeparture: (rows) => sizes.push(rows),
+    },
   );
   return { db, sql, connect, offer, group, sizes };
 }
@@ -88,13 +92,14 @@ test('beside a group another one leaves when many wait that are about something 
     const [{ pid }] = await database.query({ name: '', text, values: [] });
     return rows.map((about) => ({ about, pid }));
   };
-  const subject = (about: string) => about;
-  const group = openGroup(db, run, { subject, onDeparture: (rows) => sizes.push(rows) });
-  const hot = ['hot', 'hot', ...Array(50).fill('hot')].map((about) => group.submit(about));
+  const subjects = (about: string) => [about];
+  const group = openGroup(db, run, { subjects, onDeparture: (rows) => sizes.push(rows) });
+  const hot = Array.from({ length: 52 }, () => group.submit('hot'));
   const others = Array.from({ length: BESIDE_MIN - 1 }, (_, n) => group.submit(`other ${n}`));
   assert.deepEqual(sizes, [1, 1], 'too few others to leave beside');
   others.push(group.submit('other'));
   assert.deepEqual(sizes, [1, 1, BESIDE_MIN]);
+  const drained = group.drain();
   const pidsOf = async (answers: Promise<{ about: string; pid: number }>[]) => [
     ...new Set((await Promise.all(answers)).map(({ pid }) => pid)),
   ];
@@ -104,9 +109,43 @@ test('beside a group another one leaves when many wait that are about something 
   assert.deepEqual(more, []);
   const told = await Promise.all([...hot, ...others]);
   assert.equal(told.filter(({ about }) => about === 'hot').length, 52);
+  await drained;
   assert.deepEqual(sizes, [1, 1, BESIDE_MIN, 50], 'those that were about the same waited');
-  await group.drain();
   assert.equal(db.usage().idle, db.usage().total, 'the connections were given back');
+});
+
+test('two lanes have no offer and no member in common, and limits hold', async (t) => {
+  const { db, offer } = await open(t);
+  const underWay = new Map<Database, string[][]>();
+  const shared: string[] = [];
+  const run = async (database: Database, rows: readonly Redeem[]) => {
+    const own = rows.flatMap(subjectsOfRedeem);
+    const others = [...underWay].flatMap(([lane, groups]) => (lane === database ? [] : groups));
+    shared.push(...own.filter((about) => others.some((other) => other.includes(about))));
+    const groups = underWay.get(database) ?? [];
+    underWay.set(database, groups);
+    groups.push(own);
+    const answers = await redeem(database, ISSUING, rows);
+    groups.splice(groups.indexOf(own), 1);
+    return answers;
+  };
+  const group = openGroup(db, run, {
+    identify: identifyClaim<Redeem>,
+    subjects: subjectsOfRedeem,
+  });
+  const offers: string[] = [];
+  for (let n = 0; n < 5; n += 1) offers.push(await offer(null, { max_redemptions_per_user: 1 }));
+  const members = Array.from({ length: 100 }, (_, i) => i + 1);
+  const wishes = members.flatMap((id) =>
+    [...offers, ...offers].map((offerId, n) =>
+      wish(id, n % 2 ? offerId : offerId.toUpperCase(), `${id} ${n}`),
+    ),
+  );
+  const answers = await Promise.all(wishes.map((one) => group.submit(one)));
+  assert.equal(count(brief(answers), 'pending'), 500);
+  assert.equal(count(brief(answers), 'limit_member'), 500);
+  assert.deepEqual(shared, []);
+  assert.equal(underWay.size, 2, 'both lanes were used, and no row had to go alone');
 });
 
 test('a unit that comes back while a statement begins is sold, and not by its older view', async (t) => {

@@ -1,6 +1,7 @@
 /** The catalogue for those who look again: over a real port, since the short way begins there. */
 
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignJWT } from 'jose';
@@ -161,6 +162,34 @@ test('304 as long as nothing of it changes, whoever changes it', async (t) => {
     const text = `UPDATE rewards.redemption_offers SET stock_quantity = stock_quantity - 1`;
     await db.query({ name: '', text, values: [] });
   }
+});
+
+test('more than are answered together come at once: all are answered, in their order', async (t) => {
+  const { look, member, offer, url } = await listening(t);
+  await offer();
+  const token = await member(1);
+  const tag = (await look(token)).headers.get('etag');
+  const ASKED = 60;
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+  t.after(() => socket.destroy());
+  const asked = Array.from({ length: ASKED }, (_, i) => {
+    const isHeld = i % 3 === 0 ? `if-none-match: ${tag}\r\n` : '';
+    const head = `GET /api/v1/rewards/offers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n`;
+    return `${head}${isHeld}\r\n`;
+  });
+  socket.write(asked.join(''));
+  const statuses = () => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((found) => Number(found[1]));
+  let text = '';
+  for await (const chunk of socket) {
+    text += chunk;
+    if (statuses().length === ASKED) break;
+  }
+  assert.deepEqual(
+    statuses(),
+    asked.map((_, i) => (i % 3 === 0 ? 304 : 200)),
+  );
+  const ids = new Set(text.match(/^x-request-id: .+$/gim));
+  assert.equal(ids.size, ASKED);
 });
 
 test('in a crowd each still sees what they did, and soon what others do', async (t) => {

@@ -38,8 +38,10 @@ export const expiry: Scenario = async (scene) => {
   const codes = await makeDue(filled.url);
   scene.say(`expiry: ${codes} codes are due`);
   const bare = await bareUpdate(filled.url);
+  const newest = await newestEvent(filled.url);
   worker = await stage.node(filled.url, { roles: 'worker' });
-  const { ours, busy } = await book(scene, filled, { ...jobOn(filled, [node.url]), ...load });
+  const job = { ...jobOn(filled, [node.url]), ...load };
+  const { ours, busy } = await book(scene, filled, newest, job);
   // the quieter of two: the first touch of a page after a copy costs more than all later ones
   const after = await rest();
   const quiet = after.latency.p99 < before.latency.p99 ? after : before;
@@ -111,13 +113,23 @@ async function bareUpdate(databaseUrl: string): Promise<number> {
   });
 }
 
-/** Starts a load, and what the worker would begin at the next minute; ends when all are booked. */
-async function book({ say }: Scene, { url }: Filled, job: LoadJob) {
-  return withClient(url, async (client) => {
-    const { rows: last } = await client.query(
+async function newestEvent(databaseUrl: string): Promise<{ xid: string; id: number }> {
+  return withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query(
       'SELECT xid::text, id FROM lumis.events ORDER BY events.xid DESC, id DESC LIMIT 1',
     );
-    const { xid, id } = last[0] ?? { xid: '0', id: 0 };
+    return rows[0] ?? { xid: '0', id: 0 };
+  });
+}
+
+/** Starts a load, and what the worker would begin at the next minute; ends when all are booked. Counts from an event. */
+async function book(
+  { say }: Scene,
+  { url }: Filled,
+  { xid, id }: { xid: string; id: number },
+  job: LoadJob,
+) {
+  return withClient(url, async (client) => {
     const meanwhile = startLoad(job);
     await client.query(`SELECT lumis_worker.add_job('expire')`);
     const began = performance.now();

@@ -26,7 +26,8 @@ const program = new Command('lumis')
   .addHelpText(
     'after',
     `
-Exit codes: 0 done, 1 found wrong, 64 usage, 69 database unreachable, 78 configuration.
+Exit codes: 0 done, 1 found wrong, 64 usage, 69 database unreachable, 78 configuration,
+130 or 143 interrupted.
 Configuration is read from the environment; .env.example lists it.`,
   );
 

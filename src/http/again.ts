@@ -58,6 +58,7 @@ interface Asked {
 const KNOWN_MS = 60_000;
 const TOKENS_MAX = 10_000;
 const PAGES_MAX = 8;
+/** As many requests as the processor has at hand still when they are answered. */
 const TOGETHER_MAX = 24;
 /** What each answer has of its own. */
 const OWN = new Set(['x-request-id', 'ratelimit', 'ratelimit-policy', 'etag', 'content-type']);
@@ -107,7 +108,6 @@ export function openAgain(app: App, options: AgainOptions): Again {
   };
   // Who came in the same turn of the event loop is answered at its end, together: to wake a process
   // that sleeps costs as much as the rest of an answer, and a proxy is woken once for all of them.
-  // But not too many, or the first of them is out of the processor's cache before it is answered.
   let waiting: Asked[] = [];
   const answerAll = () => {
     const all = waiting;

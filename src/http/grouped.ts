@@ -7,8 +7,8 @@ import { type MemberClaims, rememberMembers } from '../members/members.ts';
 import { findKeys, type StoredKey } from '../merchants/authenticate.ts';
 import type { Look, Looking, Seen } from '../offers/looking.ts';
 import { type Cancel, cancel } from '../redemptions/cancel.ts';
-import { type Confirm, confirm } from '../redemptions/confirm.ts';
-import { type Redeem, redeem } from '../redemptions/redeem.ts';
+import { type Confirm, confirm, subjectsOfConfirm } from '../redemptions/confirm.ts';
+import { type Redeem, redeem, subjectsOfRedeem } from '../redemptions/redeem.ts';
 import { type Validate, validate } from '../redemptions/validate.ts';
 import type { ServerOptions } from './app.ts';
 
@@ -24,12 +24,18 @@ export interface Grouped {
   offers: Group<Look, Seen>;
 }
 
+/** Connections that leave something to the rest when redeem and confirm have a second one each. */
+const POOL_OF_LANES_MIN = 20;
+
 /** Opens one group for each; requests of a process go through the same ones. */
 export function openGrouped({ db, config, metrics }: ServerOptions, looking: Looking): Grouped {
   const issuing = { ttl_minutes: config.redemptionTtlMinutes, public_url: config.publicUrl };
   const counted = (verb: string) => ({
     onDeparture: (rows: number) => metrics.groups.observe({ verb }, rows),
   });
+  // a small pool must not be used up by two verbs
+  const inLanes = <Row>(subjects: (row: Row) => string[]) =>
+    config.databasePoolMax < POOL_OF_LANES_MIN ? {} : { subjects };
   const ofMember = (claims: MemberClaims) => ({
     key: String(claims.user_id),
     request: JSON.stringify(claims),
@@ -38,13 +44,13 @@ export function openGrouped({ db, config, metrics }: ServerOptions, looking: Loo
   return {
     redeem: openGroup(db, (db, rows) => redeem(db, issuing, rows), {
       identify: identifyClaim<Redeem>,
-      subject: ({ offer_id }) => offer_id,
+      ...inLanes(subjectsOfRedeem),
       ...counted('redeem'),
     }),
     validate: openGroup(db, validate, counted('validate')),
     confirm: openGroup(db, confirm, {
       identify: identifyClaim<Confirm>,
-      subject: ({ merchant_id }) => merchant_id,
+      ...inLanes(subjectsOfConfirm),
       ...counted('confirm'),
     }),
     cancel: openGroup(db, cancel, { identify: identifyClaim<Cancel>, ...counted('cancel') }),

@@ -13,6 +13,9 @@ export interface Confirm extends Claim, MerchantCredential {
   changed_by: object;
 }
 
+/** Who is at a counter where many confirm: all move the same totals. */
+export const subjectsOfConfirm = ({ merchant_id }: Confirm) => [merchant_id];
+
 /**
  * Merchant confirms: pending becomes confirmed, once, on any number of nodes. Moves no points.
  *

@@ -17,6 +17,12 @@ export interface Redeem extends Claim {
   changed_by: object;
 }
 
+/** What a redeem locks. */
+export const subjectsOfRedeem = ({ offer_id, user_id }: Redeem) => [
+  offer_id.toLowerCase(),
+  String(user_id),
+];
+
 /** How codes are issued: lifetime where the offer says none, and where QRs lead to. */
 export interface Issuing {
   ttl_minutes: number;
