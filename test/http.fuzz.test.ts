@@ -241,7 +241,11 @@ function judge({ operation }: FuzzRequest, reply: Reply): string[] {
   const type = String(headers['content-type'] ?? '').split(';')[0] as string;
   const faults: string[] = [];
   if (status >= 500) faults.push(`status ${status}`);
-  if (headers['x-content-type-options'] !== 'nosniff') faults.push('no security headers');
+  // a 304 has no content for them to tell of: what was kept with the page goes on applying to it
+  if (status === 304 && !headers.etag) faults.push('a 304 without its tag');
+  else if (status !== 304 && headers['x-content-type-options'] !== 'nosniff') {
+    faults.push('no security headers');
+  }
   if (operation.method === 'HEAD') return body === '' ? faults : [...faults, 'HEAD with a body'];
   const isPage = type === 'text/html';
   if (status >= 400 && !isPage) faults.push(...problemFaults(status, type, body));
