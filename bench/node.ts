@@ -36,7 +36,7 @@ export const DIES_WITH_PARENT =
 const READY_MS = 60_000;
 const STOP_MS = 25_000;
 /** As many as the configuration allows: the cost of counting is paid, nobody is refused. */
-const LIMIT = '1000000';
+const LIMIT = '100000000';
 const LIMITED = 'REDEEM READ VALIDATE CONFIRM MISSES AUTH_FAILURES LANDING ADMIN'.split(' ');
 
 /** Starts a node; throws what it printed when it ends instead of getting ready. */
