@@ -69,7 +69,7 @@ afterEach(async (t) => {
 });
 
 /** What stands on a page, for whoever wonders why a test failed. */
-async function sight(page: Page): Promise<string> {
+export async function sight(page: Page): Promise<string> {
   const text = await page.evaluate(() => (globalThis as any).document.body.innerText).catch(String);
   const folder = process.env.BROWSER_SHOTS;
   if (folder) await page.screenshot({ path: `${folder}/${Date.now()}.png` }).catch(() => undefined);

@@ -4,8 +4,6 @@ import type { Page } from 'playwright-core';
 import { faultsOf } from './axe.ts';
 
 const NARROW = { width: 320, height: 640 };
-/** Time for a change of theme or width to be drawn; without transitions, see `CALM`. */
-const SETTLE_MS = 80;
 
 /** How a phone is opened for `examine`: a colour half-way between two themes has no contrast. */
 export const CALM = { reducedMotion: 'reduce' } as const;
@@ -19,16 +17,45 @@ export async function examine(page: Page, name: string): Promise<string[]> {
   const wide = page.viewportSize();
   for (const colorScheme of ['dark', 'light'] as const) {
     await page.emulateMedia({ colorScheme });
-    await page.waitForTimeout(SETTLE_MS);
+    await untilDrawn(page, { colorScheme });
     faults.push(...(await faultsOf(page)).map((fault) => `${name}, ${colorScheme}: ${fault}`));
   }
   await page.setViewportSize(NARROW);
+  await untilDrawn(page, NARROW);
   faults.push(...(await misfits(page)).map((fault) => `${name}, 320 px: ${fault}`));
   if (wide) await page.setViewportSize(wide);
   const restore = await doubleLetters(page);
+  await untilDrawn(page, wide ?? {});
   faults.push(...(await misfits(page)).map((fault) => `${name}, 200 % text: ${fault}`));
   await restore();
+  await untilDrawn(page, {});
   return faults;
+}
+
+/**
+ * Waits until the page knows that it is so wide and in such colours, and has drawn it: a busy machine
+ * takes its time. Without transitions, see `CALM`.
+ */
+async function untilDrawn(
+  page: Page,
+  { width, colorScheme }: { width?: number; colorScheme?: string },
+): Promise<void> {
+  await page.waitForFunction(
+    ([wide, colours]) => {
+      const { innerWidth, matchMedia } = globalThis as any;
+      const isSo =
+        colours === undefined || matchMedia(`(prefers-color-scheme: ${colours})`).matches;
+      return isSo && (wide === undefined || innerWidth === wide);
+    },
+    [width, colorScheme] as const,
+  );
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const { requestAnimationFrame } = globalThis as any;
+        requestAnimationFrame(() => requestAnimationFrame(resolve));
+      }),
+  );
 }
 
 async function doubleLetters(page: Page): Promise<() => Promise<void>> {
@@ -41,8 +68,7 @@ async function doubleLetters(page: Page): Promise<() => Promise<void>> {
 }
 
 /** What sticks out to the side or is cut off: one line each. */
-async function misfits(page: Page): Promise<string[]> {
-  await page.waitForTimeout(SETTLE_MS);
+function misfits(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const { document, innerWidth, getComputedStyle } = globalThis as any;
     const found: string[] = [];

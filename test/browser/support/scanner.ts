@@ -1,6 +1,7 @@
 /** What a cashier does with the scanner, by what is written on it, in Spanish or in English. */
 
 import type { Page } from 'playwright-core';
+import { sight } from './chromium.ts';
 import type { Node, Stage } from './stage.ts';
 
 /** Pairs a new device of the merchant by the address in its pairing QR. */
@@ -42,9 +43,13 @@ export function verdict(page: Page) {
   return page.getByRole('alertdialog');
 }
 
-/** Waits until the verdict has this title. */
+/** Waits until the verdict has this title. Throws with what stands on the page instead. */
 export async function untilVerdict(page: Page, title: string | RegExp): Promise<void> {
-  await verdict(page).getByRole('heading', { name: title }).waitFor();
+  try {
+    await verdict(page).getByRole('heading', { name: title }).waitFor();
+  } catch (cause) {
+    throw new Error(`no verdict ${title}, but: ${await sight(page)}`, { cause });
+  }
 }
 
 /** Taps a button of the verdict. */
