@@ -47,8 +47,10 @@ test('a batch of one is not planned anew for each call', async (t) => {
     await adjust(db, [{ ...keyed('adjust', points), ...points }]);
     const wanted = { user_id: 1, offer_id };
     const take = async (name: string) => {
-      const [answer] = await redeem(db, issuing, [{ ...keyed(name, wanted), ...wanted }]);
+      const rows = [{ ...keyed(name, wanted), ...wanted }];
+      const [answer] = await redeem(db, issuing, rows);
       assert.ok(answer?.done, JSON.stringify(answer));
+      await redeem(db, issuing, rows); // repeated, it goes by the statement for many
       return answer.done;
     };
     const [kept, given] = [await take('redeem'), await take('redeem another')];
@@ -68,7 +70,7 @@ test('a batch of one is not planned anew for each call', async (t) => {
     values: [],
   });
   const names = statements.map(({ name }) => name);
-  for (const name of ['redeem', 'confirm', 'cancel', 'reverse', 'validate']) {
+  for (const name of ['redeem', 'redeem_alone', 'confirm', 'cancel', 'reverse', 'validate']) {
     assert.ok(names.includes(`redemptions.${name}`), `${name} is among ${names}`);
   }
   assert.ok(names.includes('offers.standings') && names.includes('merchants.prove_keys'));

@@ -90,6 +90,11 @@ interface Operation {
 
 const EXPIRE = prepared('rewards.expire', 'SELECT rewards.expire_old_redemptions()');
 
+const REDEEM_USES = ['idempotency_keys_pkey', 'redemption_offers_pkey', 'balances_pkey'].concat([
+  'merchants_pkey',
+  'idx_redemptions_user',
+]);
+
 const OPERATIONS: Record<string, Operation> = {
   redeem: {
     run: (db, rows) =>
@@ -102,14 +107,7 @@ const OPERATIONS: Record<string, Operation> = {
           offer_id: bench.offerId(bench.offerOf(n, SIZE)),
         })),
       ),
-    uses: {
-      'redemptions.redeem': [
-        'idempotency_keys_pkey',
-        'redemption_offers_pkey',
-        'balances_pkey',
-        'idx_redemptions_user',
-      ],
-    },
+    uses: { 'redemptions.redeem': REDEEM_USES, 'redemptions.redeem_alone': REDEEM_USES },
   },
   confirm: {
     run: (db, rows) => confirm(db, confirming(rows, keyOf)),
