@@ -52,11 +52,12 @@ function wish(user_id: number, offer_id: string, key = `key ${++serial}`): Redee
   return { ...claim(actor, key, 'redeem', { offer_id }), user_id, offer_id, changed_by: by };
 }
 
-/** The database, and the names of the statements that went to it since it was last asked. */
-function watched(): { through: Database; names(): string[] } {
+/** The database; `names` tells the statements that went to it since it was last asked. */
+function watched(onSent: (names: string[]) => void = () => undefined) {
   const names: string[] = [];
   const transaction: Database['transaction'] = (steps) => {
     names.push(...steps.map(({ name }) => name));
+    onSent(names);
     return db.transaction(steps);
   };
   return { through: { ...db, transaction }, names: () => names.splice(0, names.length) };
@@ -189,6 +190,44 @@ test('a key that was used: the same answer, or that it stands for something else
   assert.deepEqual(await stockOf(one.offer_id), { stock_quantity: 4, stock_held: 1 });
 });
 
+test('a key that somebody holds is awaited as long as it was said', async () => {
+  const { offer_id } = await offerOf({});
+  const user_id = await memberWith(POINTS);
+  const holder = await connect();
+  await holder.query('BEGIN');
+  await holder.query(
+    `INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
+      VALUES ('user', $1, 'held', '', '{}')`,
+    [user_id],
+  );
+  const began = performance.now();
+  await assert.rejects(redeem(db.lane(200), ISSUING, [wish(user_id, offer_id, 'held')]), {
+    code: 'idempotency_in_progress',
+  });
+  // the session's own patience is 2 s
+  assert.ok(performance.now() - began < 1500);
+  await holder.query('ROLLBACK');
+  const [answer] = await redeem(db, ISSUING, [wish(user_id, offer_id, 'held')]);
+  assert.equal(answer?.done?.balance, 90);
+});
+
+test('codes and links are those of the redemption', async () => {
+  const { offer_id } = await offerOf({});
+  const [answer] = await redeem(db, ISSUING, [wish(await memberWith(POINTS), offer_id)]);
+  const { redemption_id = '', redemption_code, qr_landing_url, qr_image_url } = answer?.done ?? {};
+  const [row] = await sql(
+    'SELECT * FROM rewards.user_redemptions WHERE redemption_id = $1',
+    redemption_id,
+  );
+  assert.match(redemption_code ?? '', /^LUMS(-[0-9A-Z]{4}){4}$/);
+  assert.deepEqual(
+    [row.redemption_code, row.qr_landing_url, row.qr_image_url],
+    [redemption_code, qr_landing_url, qr_image_url],
+  );
+  assert.equal(qr_landing_url, `${ISSUING.public_url}/r/${row.landing_token}`);
+  assert.ok(qr_image_url?.includes(redemption_id));
+});
+
 for (const [what, text] of [
   ['the member', 'SELECT FROM lumis.balances WHERE user_id = $1 FOR UPDATE'],
   ['the offer', 'SELECT FROM rewards.redemption_offers WHERE offer_id = $2 FOR UPDATE'],
@@ -199,13 +238,16 @@ for (const [what, text] of [
     const holder = await connect();
     await holder.query('BEGIN');
     await holder.query(text.replace('$1', String(user_id)).replace('$2', `'${offer_id}'`));
-    const { through, names } = watched();
-    const asked = redeem(through, ISSUING, [wish(user_id, offer_id)]);
-    setTimeout(() => void holder.query('COMMIT'), 150);
-    const [answer] = await asked;
+    let release: Promise<unknown> | undefined;
+    const { through, names } = watched((sent) => {
+      if (sent.includes('ledger.lock_members')) release ??= holder.query('COMMIT');
+    });
+    const [answer] = await redeem(through, ISSUING, [wish(user_id, offer_id)]);
+    await release;
     assert.equal(answer?.done?.balance, 90);
-    const [short, long, ...locks] = names();
-    assert.deepEqual([short, long], ['redemptions.redeem_alone', 'redemptions.redeem']);
-    assert.ok(locks.includes('ledger.lock_members'), String(locks));
+    assert.deepEqual(names(), [
+      ...['redemptions.redeem_alone', 'redemptions.redeem'],
+      ...['ledger.lock_members', 'offers.lock', 'redemptions.redeem'],
+    ]);
   });
 }

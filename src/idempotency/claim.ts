@@ -28,14 +28,25 @@ export function identifyClaim<Row extends Claim & { changed_by: object }>(row: R
 }
 
 /**
- * R12: a verb's deciding statement, which begins with `input` and ends with `ANSWER`. It writes each
- * key with its answer, once. A key that another transaction is writing is awaited there (up to the
+ * R12: a verb's deciding statement, which begins with `input` and ends with `ANSWER`; or one that
+ * decides an unused key (`isUnused`) and keeps its answer (`keepAnswers`). It writes each key with its
+ * answer, once. A key that another transaction is writing is awaited there (up to the
  * lock timeout, then `idempotency_in_progress`); what that one wrote makes this one start again, and
  * find it. Keys within a batch must differ.
  */
 export function underKeys(statement: Statement): Step {
   return { ...statement, onLockTimeout: 'idempotency_in_progress', isWhole: true };
 }
+
+/** SQL: whether nothing is stored under a key, `actor_type, actor_id, key`. */
+export const isUnused = (key: string) =>
+  `NOT EXISTS (SELECT FROM lumis.idempotency_keys k
+        WHERE (k.actor_type, k.actor_id, k.key) = (${key}))`;
+
+/** SQL: stores an answer under the key of each row of `from`. */
+export const keepAnswers = (key: string, fingerprint: string, answer: string, from: string) =>
+  `INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
+    SELECT ${key}, decode(${fingerprint}, 'hex'), ${answer} FROM ${from}`;
 
 /**
  * Begins a verb's deciding statement: CTE `input` with the given columns, the claim's, `stored` (the
@@ -59,9 +70,8 @@ export const input = (columns: string) => `input AS MATERIALIZED (
  * it `more` columns of `decided`.
  */
 export const answerWith = (...more: string[]) => `kept AS (
-    INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
-    SELECT d.actor_type, d.actor_id, d.key, decode(d.fingerprint, 'hex'), d.answer
-    FROM decided d WHERE d.stored IS NULL AND d.keep
+    ${keepAnswers('d.actor_type, d.actor_id, d.key', 'd.fingerprint', 'd.answer', 'decided d')}
+    WHERE d.stored IS NULL AND d.keep
     ORDER BY d.actor_type, d.actor_id, d.key
   )
   SELECT ${more.map((column) => `d.${column}, `).join('')}CASE

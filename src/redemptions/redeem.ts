@@ -3,7 +3,14 @@ import { type Answer, decideAll } from '../core/answer.ts';
 import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, byKey, prepared, type Statement } from '../db/statement.ts';
-import { ANSWER, type Claim, input, underKeys } from '../idempotency/claim.ts';
+import {
+  ANSWER,
+  type Claim,
+  input,
+  isUnused,
+  keepAnswers,
+  underKeys,
+} from '../idempotency/claim.ts';
 import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
 import { LIVE_OF } from '../offers/offer.ts';
@@ -75,7 +82,7 @@ export async function redeem(
 const TERMS = `o.offer_id, o.name_friendly, o.merchant_id, o.lumis_cost, o.stock_quantity, o.is_active,
       o.valid_from, o.valid_to, o.max_redemptions_per_user, o.code_ttl_minutes, o.on_expiry`;
 
-/** SQL: what is told of row `p`, which nothing refuses. */
+/** SQL: what is told of row `p`, which nothing refuses. $4 is where QRs lead to. */
 const MADE = `jsonb_build_object(
         'redemption_id', p.redemption_id, 'offer_id', p.offer_id, 'offer_name', p.name_friendly,
         'merchant_id', p.merchant_id, 'merchant_name', p.merchant_name,
@@ -168,8 +175,9 @@ const REDEEM = prepared(
 );
 
 /**
- * One row, granted: what comes alone needs no sharing out, and most can be granted, for two thirds of
- * the work of REDEEM. Where anything speaks against it nothing is done and no row answers.
+ * One row, granted: what comes alone needs no sharing out, and most can be granted, for three quarters
+ * of the work of REDEEM. Where anything speaks against it nothing is written and no row answers.
+ * `given` is what both statements have as $2 to $4.
  */
 function redeemAlone(row: Issued, given: unknown[]): Statement {
   return REDEEM_ALONE(
@@ -187,14 +195,20 @@ function redeemAlone(row: Issued, given: unknown[]): Statement {
   );
 }
 
+/** Its idempotency key, among the parameters. */
+const KEY = '$10, $11, $12';
+
 const REDEEM_ALONE = prepared(
   'redemptions.redeem_alone',
-  `WITH member AS MATERIALIZED (
-    SELECT b.user_id, b.balance, b.updated_at, set_config('lock_timeout', $2::integer::text, true)
-    FROM lumis.balances b WHERE b.user_id = $1 FOR NO KEY UPDATE SKIP LOCKED
-  ), offer AS MATERIALIZED (     -- nobody is waited for, so the time is that of the locks (R7)
+  `WITH offer AS MATERIALIZED (  -- R7: nobody is waited for, so the time is that of the locks
     SELECT ${TERMS}, clock_timestamp() AS now
-    FROM rewards.redemption_offers o WHERE o.offer_id = $5 FOR NO KEY UPDATE SKIP LOCKED
+    FROM rewards.redemption_offers o
+    WHERE o.offer_id = $5 AND o.is_active AND o.stock_quantity IS DISTINCT FROM 0
+    FOR NO KEY UPDATE SKIP LOCKED
+  ), member AS MATERIALIZED (    -- sought then: who has locked anything waits for the disk at the end
+    SELECT b.user_id, b.balance, b.updated_at, set_config('lock_timeout', $2::integer::text, true)
+    FROM lumis.balances b WHERE b.user_id = $1 AND EXISTS (SELECT FROM offer)
+    FOR NO KEY UPDATE SKIP LOCKED
   ), free AS (
     SELECT o.*, m.merchant_name, b.user_id, b.balance, $6::uuid AS redemption_id, $7 AS code,
       $8 AS token, o.now + make_interval(mins => coalesce(o.code_ttl_minutes, $3)) AS expires_at
@@ -203,8 +217,7 @@ const REDEEM_ALONE = prepared(
     WHERE o.lumis_cost <= floor(b.balance)
       AND lumis.offer_refusal(o.is_active AND coalesce(m.is_active, true),
         o.valid_from, o.valid_to, o.stock_quantity, o.now) IS NULL
-      AND NOT EXISTS (SELECT FROM lumis.idempotency_keys k
-        WHERE (k.actor_type, k.actor_id, k.key) = ($10, $11, $12))
+      AND ${isUnused(KEY)}
       AND (o.max_redemptions_per_user IS NULL OR (
         SELECT (x.balance, x.updated_at) IS NOT DISTINCT FROM (b.balance, b.updated_at)
         FROM lumis.balances x WHERE x.user_id = b.user_id) AND o.max_redemptions_per_user > (
@@ -216,7 +229,5 @@ const REDEEM_ALONE = prepared(
     SET stock_quantity = w.stock_quantity - 1, stock_held = o.stock_held + 1
     FROM winner w WHERE o.offer_id = w.offer_id
   ), ${GRANTED}
-  INSERT INTO lumis.idempotency_keys (actor_type, actor_id, key, fingerprint, answer)
-  SELECT $10, $11, $12, decode($13, 'hex'), jsonb_build_object('done', w.made) FROM winner w
-  RETURNING answer`,
+  ${keepAnswers(KEY, '$13', `jsonb_build_object('done', w.made)`, 'winner w')} RETURNING answer`,
 );
