@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RATE_LIMIT_MAX } from '../src/config.ts';
 import { freePort } from '../src/db/embedded/port.ts';
 import { PROJECT_ROOT } from '../src/project.ts';
 import { cpuOf, memoryOf } from './usage.ts';
@@ -36,7 +37,7 @@ export const DIES_WITH_PARENT =
 const READY_MS = 60_000;
 const STOP_MS = 25_000;
 /** As many as the configuration allows: the cost of counting is paid, nobody is refused. */
-const LIMIT = '100000000';
+const LIMIT = String(RATE_LIMIT_MAX);
 const LIMITED = 'REDEEM READ VALIDATE CONFIRM MISSES AUTH_FAILURES LANDING ADMIN'.split(' ');
 
 /** Starts a node; throws what it printed when it ends instead of getting ready. */

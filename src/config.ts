@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 
+/** What a window may hold at most: no server answers as many requests in a minute. */
+export const RATE_LIMIT_MAX = 100_000_000;
+
 /** Everything the environment says, checked once. This file is its only reader. */
 export interface Config {
   /** the database, or undefined for the embedded one */
@@ -98,14 +101,14 @@ export function readConfig(
     jwtAudience: read.text('JWT_AUDIENCE'),
     jwksUrl,
     rateLimits: {
-      redeem: read.integer('RATE_LIMIT_REDEEM', 5, 0, 100_000_000),
-      read: read.integer('RATE_LIMIT_READ', 60, 0, 100_000_000),
-      validate: read.integer('RATE_LIMIT_VALIDATE', 20, 0, 100_000_000),
-      confirm: read.integer('RATE_LIMIT_CONFIRM', 10, 0, 100_000_000),
-      misses: read.integer('RATE_LIMIT_MISSES', 10, 0, 100_000_000),
-      authFailures: read.integer('RATE_LIMIT_AUTH_FAILURES', 10, 0, 100_000_000),
-      landing: read.integer('RATE_LIMIT_LANDING', 30, 0, 100_000_000),
-      admin: read.integer('RATE_LIMIT_ADMIN', 300, 0, 100_000_000),
+      redeem: read.integer('RATE_LIMIT_REDEEM', 5, 0, RATE_LIMIT_MAX),
+      read: read.integer('RATE_LIMIT_READ', 60, 0, RATE_LIMIT_MAX),
+      validate: read.integer('RATE_LIMIT_VALIDATE', 20, 0, RATE_LIMIT_MAX),
+      confirm: read.integer('RATE_LIMIT_CONFIRM', 10, 0, RATE_LIMIT_MAX),
+      misses: read.integer('RATE_LIMIT_MISSES', 10, 0, RATE_LIMIT_MAX),
+      authFailures: read.integer('RATE_LIMIT_AUTH_FAILURES', 10, 0, RATE_LIMIT_MAX),
+      landing: read.integer('RATE_LIMIT_LANDING', 30, 0, RATE_LIMIT_MAX),
+      admin: read.integer('RATE_LIMIT_ADMIN', 300, 0, RATE_LIMIT_MAX),
     },
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     dataDirectory: resolve(read.text('LUMIS_DATA') ?? '.lumis'),

@@ -7,14 +7,13 @@ import type { Redeemed } from '../src/contract/redemption.ts';
 import { changedBy, systemCaller } from '../src/core/actor.ts';
 import { type Answer, unwrap } from '../src/core/answer.ts';
 import { Failure } from '../src/core/failure.ts';
-import { type Database, openDatabase } from '../src/db/pool.ts';
+import type { Database } from '../src/db/pool.ts';
 import { type Group, openGroup } from '../src/group-commit/group.ts';
 import { claim, identifyClaim } from '../src/idempotency/claim.ts';
-import { checkInvariants } from '../src/invariants/check.ts';
 import { createOffer } from '../src/offers/save.ts';
 import { type Redeem, redeem, subjectsOfRedeem } from '../src/redemptions/redeem.ts';
 import { testApp } from './support/app.ts';
-import { freshDatabase } from './support/database.ts';
+import { checkedDatabase } from './support/database.ts';
 
 const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const STAFF = systemCaller('test');
@@ -31,13 +30,7 @@ function wish(user_id: number, offer_id: string, key = `key of ${user_id}`): Red
 
 /** A database with members 1 to 3000, who have 100 points, and the group of redeem on it. */
 async function open(t: TestContext, max = 8) {
-  const { url, connect } = await freshDatabase(t);
-  const db = openDatabase({ url, max, poolTimeoutMs: 10_000, onError: () => undefined });
-  t.after(async () => {
-    const violations = await checkInvariants(db, {}).finally(() => db.close());
-    assert.deepEqual(violations, []);
-  });
-  const sql = (text: string): Promise<any[]> => db.query({ name: '', text, values: [] });
+  const { db, connect, sql } = await checkedDatabase(t, max);
   await sql(`INSERT INTO public.fact_accumulations (user_id, quantity)
     SELECT n, 100 FROM generate_series(1, 3000) n`);
   const offer = async (stock_quantity: number | null = null, more: object = {}) => {

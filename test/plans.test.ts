@@ -90,10 +90,8 @@ interface Operation {
 
 const EXPIRE = prepared('rewards.expire', 'SELECT rewards.expire_old_redemptions()');
 
-const REDEEM_USES = ['idempotency_keys_pkey', 'redemption_offers_pkey', 'balances_pkey'].concat([
-  'merchants_pkey',
-  'idx_redemptions_user',
-]);
+const REDEEM_LOCKS = ['idempotency_keys_pkey', 'redemption_offers_pkey', 'balances_pkey'];
+const REDEEM_USES = [...REDEEM_LOCKS, 'merchants_pkey', 'idx_redemptions_user'];
 
 const OPERATIONS: Record<string, Operation> = {
   redeem: {

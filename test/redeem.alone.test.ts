@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OfferInput } from '../src/contract/offer.ts';
+import type { Offer, OfferInput } from '../src/contract/offer.ts';
 import { type Actor, changedBy, systemCaller } from '../src/core/actor.ts';
-import { type Database, openDatabase } from '../src/db/pool.ts';
+import type { Database } from '../src/db/pool.ts';
 import { claim } from '../src/idempotency/claim.ts';
-import { checkInvariants } from '../src/invariants/check.ts';
 import { createOffer } from '../src/offers/save.ts';
 import { type Redeem, redeem } from '../src/redemptions/redeem.ts';
-import { freshDatabase } from './support/database.ts';
+import { checkedDatabase } from './support/database.ts';
 
 const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const NOBODY = '00000000-0000-4000-8000-000000000000';
@@ -17,15 +16,7 @@ const POINTS = 100;
 /** What differs between two redemptions that are the same: ids, codes, and the moment. */
 const OWN = /(id|code|url|token|key|date|fingerprint|latest_update|changed_by|_at)$/;
 
-const { url, connect } = await freshDatabase();
-const db = openDatabase({ url, max: 4, poolTimeoutMs: 10_000, onError: () => undefined });
-test.after(async () => {
-  const violations = await checkInvariants(db, {}).finally(() => db.close());
-  assert.deepEqual(violations, []);
-});
-
-const sql = (text: string, ...values: unknown[]): Promise<any[]> =>
-  db.query({ name: '', text, values });
+const { db, connect, sql } = await checkedDatabase();
 let serial = 0;
 
 /** An offer of a new merchant, unless it says otherwise. */
@@ -70,6 +61,12 @@ function common(value: unknown): unknown {
   const kept = Object.entries(value).filter(([name, held]) => !OWN.test(name) || held === null);
   return Object.fromEntries(kept.map(([name, held]) => [name, common(held)]));
 }
+
+/** As JSON, without the names of an offer and its merchant: no two have the same. */
+const nameless = (value: unknown, offer: Offer) =>
+  JSON.stringify(value)
+    .replaceAll(offer.name_friendly, 'the offer')
+    .replaceAll(offer.merchant_name ?? 'no merchant', 'the merchant');
 
 /** All that was written for a member, table by table. */
 async function written(userId: number) {
@@ -119,20 +116,10 @@ for (const [name, input] of Object.entries(GRANTED)) {
     const wishes = [wish(b, joint.offer_id), wish(await memberWith(50), other.offer_id)];
     const [inCompany] = await redeem(through, ISSUING, wishes);
     assert.deepEqual(names(), ['redemptions.redeem']);
-    const told = (answer: typeof alone, offer: typeof single) =>
-      JSON.parse(
-        JSON.stringify(common(answer))
-          .replaceAll(offer.name_friendly, 'the offer')
-          .replaceAll(offer.merchant_name ?? 'no merchant', 'the merchant'),
-      );
     assert.ok(alone?.done, JSON.stringify(alone));
-    assert.deepEqual(told(alone, single), told(inCompany, joint));
+    assert.deepEqual(nameless(common(alone), single), nameless(common(inCompany), joint));
     assert.deepEqual(Object.keys(alone.done), Object.keys(inCompany?.done ?? {}));
-    const of = (rows: unknown, offer: typeof single) =>
-      JSON.stringify(rows)
-        .replaceAll(offer.name_friendly, 'the offer')
-        .replaceAll(offer.merchant_name ?? 'no merchant', 'the merchant');
-    assert.equal(of(await written(a), single), of(await written(b), joint));
+    assert.equal(nameless(await written(a), single), nameless(await written(b), joint));
     assert.deepEqual(await stockOf(single.offer_id), await stockOf(joint.offer_id));
   });
 }

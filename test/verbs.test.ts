@@ -6,9 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OfferInput } from '../src/contract/offer.ts';
 import { type Actor, changedBy, type MerchantCredential, systemCaller } from '../src/core/actor.ts';
 import { Failure } from '../src/core/failure.ts';
-import { openDatabase } from '../src/db/pool.ts';
 import { claim } from '../src/idempotency/claim.ts';
-import { checkInvariants } from '../src/invariants/check.ts';
 import { adjust } from '../src/ledger/adjust.ts';
 import { balanceOf } from '../src/ledger/balance.ts';
 import { createOffer, updateOffer } from '../src/offers/save.ts';
@@ -17,7 +15,7 @@ import { confirm } from '../src/redemptions/confirm.ts';
 import { redeem } from '../src/redemptions/redeem.ts';
 import { reverse } from '../src/redemptions/reverse.ts';
 import { validate } from '../src/redemptions/validate.ts';
-import { freshDatabase } from './support/database.ts';
+import { checkedDatabase } from './support/database.ts';
 
 const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const STAFF = systemCaller('test');
@@ -33,14 +31,7 @@ let serial = 0;
 /** A database of its own; all invariants must hold at the end. */
 async function open(t: TestContext) {
   // `session`: one of its own, to hold locks or to be somebody with psql
-  const { url, connect: session } = await freshDatabase(t);
-  const db = openDatabase({ url, max: 8, poolTimeoutMs: 10_000, onError: () => undefined });
-  t.after(async () => {
-    const violations = await checkInvariants(db, {}).finally(() => db.close());
-    assert.deepEqual(violations, []);
-  });
-  const sql = (text: string, ...values: unknown[]): Promise<any[]> =>
-    db.query({ name: '', text, values });
+  const { db, connect: session, sql } = await checkedDatabase(t);
   const offer = async (input: Partial<OfferInput> = {}) => {
     const named = { name_friendly: `Offer ${++serial}`, lumis_cost: 10, ...input };
     return (await createOffer(db, STAFF, named)).offer_id;

@@ -1,9 +1,12 @@
 /** Databases for tests: a clone of the migrated template, or an empty one. */
 
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { openDatabase } from '../../src/db/pool.ts';
+import { checkInvariants } from '../../src/invariants/check.ts';
 
 export interface Database {
   url: string;
@@ -23,6 +26,23 @@ const OBJECT_IN_USE = '55006';
  */
 export function freshDatabase(t?: TestContext): Promise<Database> {
   return makeDatabase('template lumis_template', t);
+}
+
+/**
+ * `freshDatabase` with a pool of ours on it, of `max` connections, and `sql` through that. All
+ * invariants must hold when the test or the file has ended.
+ */
+export async function checkedDatabase(t?: TestContext, max = 8) {
+  const { url, connect } = await freshDatabase(t);
+  const db = openDatabase({ url, max, poolTimeoutMs: 10_000, onError: () => undefined });
+  const check = async () => {
+    const violations = await checkInvariants(db, {}).finally(() => db.close());
+    assert.deepEqual(violations, []);
+  };
+  t === undefined ? after(check) : t.after(check);
+  const sql = (text: string, ...values: unknown[]): Promise<any[]> =>
+    db.query({ name: '', text, values });
+  return { db, connect, sql };
 }
 
 /** Like `freshDatabase`, but without any migration applied. */
