@@ -125,6 +125,7 @@ test('times keep their microseconds, whatever the zone of the session', () => {
   assert.equal(isoTime('2026-03-01T15:00:00.12-05:00'), utc);
   assert.equal(isoTime('2026-03-02 01:30:00.12+05:30'), utc);
   assert.equal(isoTime('2026-03-01 20:00:00+00'), '2026-03-01T20:00:00.000000Z');
+  assert.equal(isoTime('2026-03-01T20:00:00.12+00:00'), utc);
 });
 
 test('the language is the better of Spanish and English', () => {

@@ -30,6 +30,9 @@ export function isStorableTime(text: string): boolean {
  */
 export function isoTime(text: string): string {
   const [, date, time, micros = '', zone = ''] = WRITTEN.exec(text) ?? [];
+  const fraction = `.${micros.padEnd(6, '0')}Z`;
+  // as most servers write it: without a Date, which takes longer than all the rest
+  if (zone === '+00' || zone === '+00:00') return `${date}T${time}${fraction}`;
   const offset = zone.length === 3 ? `${zone}:00` : zone;
   const moment = new Date(`${date}T${time}${offset}`);
   if (Number.isNaN(moment.getTime())) {
@@ -39,7 +42,7 @@ export function isoTime(text: string): string {
   }
   if (moment.getUTCFullYear() > 9999) return LATEST;
   if (moment.getUTCFullYear() < 1) return EARLIEST;
-  return `${moment.toISOString().slice(0, 19)}.${micros.padEnd(6, '0')}Z`;
+  return moment.toISOString().slice(0, 19) + fraction;
 }
 
 /** Whether a text is the name of a time zone, such as America/Panama, and not an offset. */

@@ -20,13 +20,19 @@ export interface Group<Row, Result> {
   drain(): Promise<void>;
 }
 
+interface Identity {
+  key: string;
+  /** asked only when its key is held already, which is rare */
+  request: () => string;
+}
+
 export interface GroupOptions<Row> {
   /**
    * What a row is about, and everything that decides its answer. Rows of the same `key` are never in
    * one group; with the same `request` too they are one row, and share its answer. Without it every
    * row is its own.
    */
-  identify?: (row: Row) => { key: string; request: string };
+  identify?: (row: Row) => Identity;
   /**
    * What a row is about: two that share a subject would wait for each other. With it there is a
    * second lane while many wait; what is under way in one is about nothing that is in the other.
@@ -130,18 +136,20 @@ export function openGroup<Row, Result>(
 
 /** Keys of a group must differ: what repeats a request shares its answer, all else waits its turn. */
 function oncePerKey<Row, Result>(
-  identify: (row: Row) => { key: string; request: string },
+  identify: (row: Row) => Identity,
   enter: (row: Row) => Promise<Result>,
 ): (row: Row) => Promise<Result> {
-  const held = new Map<string, { request: string; answer: Promise<Result> }>();
+  const held = new Map<string, { request: Identity['request']; answer: Promise<Result> }>();
   return async (row) => {
     const { key, request } = identify(row);
     for (let other = held.get(key); other; other = held.get(key)) {
-      if (other.request === request) return other.answer;
+      if (other.request() === request()) return other.answer;
       await other.answer.catch(() => undefined);
     }
-    const answer = enter(row).finally(() => held.delete(key));
+    const answer = enter(row);
     held.set(key, { request, answer });
+    const forget = () => held.delete(key); // before anybody who awaits it looks again
+    answer.then(forget, forget);
     return answer;
   };
 }

@@ -38,9 +38,9 @@ export function openGrouped({ db, config, metrics }: ServerOptions, looking: Loo
     config.databasePoolMax < POOL_OF_LANES_MIN ? {} : { subjects };
   const ofMember = (claims: MemberClaims) => ({
     key: String(claims.user_id),
-    request: JSON.stringify(claims),
+    request: () => JSON.stringify(claims),
   });
-  const ofKey = (id: string) => ({ key: id, request: id });
+  const ofKey = (id: string) => ({ key: id, request: () => id });
   return {
     redeem: openGroup(db, (db, rows) => redeem(db, issuing, rows), {
       identify: identifyClaim<Redeem>,

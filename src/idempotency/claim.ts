@@ -23,8 +23,12 @@ export function claim(actor: Actor, key: string, operation: string, input: objec
  * under it, a merchant's credential too. Where the request came from decides nothing.
  */
 export function identifyClaim<Row extends Claim & { changed_by: object }>(row: Row) {
-  const { actor_type, actor_id, key, changed_by: _, ...request } = row;
-  return { key: JSON.stringify([actor_type, actor_id, key]), request: JSON.stringify(request) };
+  const request = () => {
+    const { changed_by: _, ...rest } = row;
+    return JSON.stringify(rest);
+  };
+  // neither type nor id of an actor has a space
+  return { key: `${row.actor_type} ${row.actor_id} ${row.key}`, request };
 }
 
 /**

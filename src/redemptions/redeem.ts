@@ -30,9 +30,7 @@ export const subjectsOfRedeem = ({ offer_id, user_id }: Redeem) => [
   String(user_id),
 ];
 
-/** A wish with what its redemption will be known by. */
-type Issued = Redeem & ReturnType<typeof newIds>;
-
+/** What a redemption will be known by. */
 const newIds = () => ({ redemption_id: uuidV7(), code: newCode(), token: landingToken() });
 
 /** How codes are issued: lifetime where the offer says none, and where QRs lead to. */
@@ -58,20 +56,20 @@ export async function redeem(
   // One of a member at a time: what it leaves is what the next one finds.
   const apart = (row: Redeem) => row.user_id;
   return decideAll(rows, apart, async (open, isAgain) => {
+    const { ttl_minutes, public_url } = issuing;
+    const given = [db.lockTimeoutMs, ttl_minutes, public_url];
+    const [first] = open;
+    if (first && open.length === 1 && !isAgain) {
+      const [granted] = await db.transaction([underKeys(redeemAlone(first, newIds(), given))]);
+      if (granted?.length) return answersOf<Redeemed>(granted);
+    }
     const issued = open.map((row) => ({ ...row, ...newIds() }));
-    const locks = [
+    const locks = () => [
       lockMembers(open.map((row) => row.user_id)),
       lockOffers(open.map((row) => row.offer_id)),
     ];
-    const { ttl_minutes, public_url } = issuing;
-    const given = [db.lockTimeoutMs, ttl_minutes, public_url];
-    const [first] = issued;
-    if (first && issued.length === 1 && !isAgain) {
-      const [granted] = await db.transaction([underKeys(redeemAlone(first, given))]);
-      if (granted?.length) return answersOf<Redeemed>(granted);
-    }
     const results = await db.transaction([
-      ...(isAgain ? locks : []),
+      ...(isAgain ? locks() : []),
       underKeys(REDEEM(batch(issued), ...given)),
     ]);
     return answersOf<Redeemed>(results.at(-1));
@@ -179,14 +177,14 @@ const REDEEM = prepared(
  * of the work of REDEEM. Where anything speaks against it nothing is written and no row answers.
  * `given` is what both statements have as $2 to $4.
  */
-function redeemAlone(row: Issued, given: unknown[]): Statement {
+function redeemAlone(row: Redeem, ids: ReturnType<typeof newIds>, given: unknown[]): Statement {
   return REDEEM_ALONE(
     row.user_id,
     ...given,
     row.offer_id,
-    row.redemption_id,
-    row.code,
-    row.token,
+    ids.redemption_id,
+    ids.code,
+    ids.token,
     row.changed_by,
     row.actor_type,
     row.actor_id,
