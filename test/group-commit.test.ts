@@ -4,29 +4,23 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redeemed } from '../src/contract/redemption.ts';
-import { changedBy, systemCaller } from '../src/core/actor.ts';
+import { systemCaller } from '../src/core/actor.ts';
 import { type Answer, unwrap } from '../src/core/answer.ts';
 import { Failure } from '../src/core/failure.ts';
 import type { Database } from '../src/db/pool.ts';
 import { type Group, openGroup } from '../src/group-commit/group.ts';
-import { claim, identifyClaim } from '../src/idempotency/claim.ts';
+import { identifyClaim } from '../src/idempotency/claim.ts';
 import { createOffer } from '../src/offers/save.ts';
 import { type Redeem, redeem, subjectsOfRedeem } from '../src/redemptions/redeem.ts';
 import { testApp } from './support/app.ts';
 import { checkedDatabase } from './support/database.ts';
+import { wish } from './support/wish.ts';
 
 const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const STAFF = systemCaller('test');
 const GROUP_ROWS_MAX = 128;
 const WAITING_MAX = 2000;
 const BESIDE_MIN = 32;
-
-/** One member's wish, under its own key or under `key`. */
-function wish(user_id: number, offer_id: string, key = `key of ${user_id}`): Redeem {
-  const actor = { type: 'user' as const, id: String(user_id) };
-  const by = changedBy({ actor, ip: null, agent: 'test', request_id: `request ${Math.random()}` });
-  return { ...claim(actor, key, 'redeem', { offer_id }), user_id, offer_id, changed_by: by };
-}
 
 /** A database with members 1 to 3000, who have 100 points, and the group of redeem on it. */
 async function open(t: TestContext, max = 8) {

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Offer, OfferInput } from '../src/contract/offer.ts';
-import { type Actor, changedBy, systemCaller } from '../src/core/actor.ts';
+import { systemCaller } from '../src/core/actor.ts';
 import type { Database } from '../src/db/pool.ts';
-import { claim } from '../src/idempotency/claim.ts';
 import { createOffer } from '../src/offers/save.ts';
-import { type Redeem, redeem } from '../src/redemptions/redeem.ts';
+import { redeem } from '../src/redemptions/redeem.ts';
 import { checkedDatabase } from './support/database.ts';
+import { wish } from './support/wish.ts';
 
 const ISSUING = { ttl_minutes: 60, public_url: 'https://points.example' };
 const NOBODY = '00000000-0000-4000-8000-000000000000';
@@ -35,12 +35,6 @@ async function memberWith(points: number) {
   const text = 'INSERT INTO public.fact_accumulations (user_id, quantity) VALUES ($1, $2)';
   if (points > 0) await sql(text, user_id, points);
   return user_id;
-}
-
-function wish(user_id: number, offer_id: string, key = `key ${++serial}`): Redeem {
-  const actor: Actor = { type: 'user', id: String(user_id) };
-  const by = changedBy({ actor, ip: '203.0.113.7', agent: 'test', request_id: 'request' });
-  return { ...claim(actor, key, 'redeem', { offer_id }), user_id, offer_id, changed_by: by };
 }
 
 /** The database; `names` tells the statements that went to it since it was last asked. */

@@ -42,7 +42,7 @@ export async function checkedDatabase(t?: TestContext, max = 8) {
   t === undefined ? after(check) : t.after(check);
   const sql = (text: string, ...values: unknown[]): Promise<any[]> =>
     db.query({ name: '', text, values });
-  return { db, connect, sql };
+  return { url, db, connect, sql };
 }
 
 /** Like `freshDatabase`, but without any migration applied. */
