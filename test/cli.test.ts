@@ -161,6 +161,18 @@ test('a database that does not answer ends with 69', async () => {
   }
 });
 
+test('a database without room says so, and ends with 69', async (t) => {
+  const { url, connect } = await freshDatabase(t);
+  const client = await connect();
+  await client.query(`INSERT INTO public.fact_accumulations (user_id, quantity)
+    SELECT n, 1 FROM generate_series(1, 20000) n`);
+  const narrow = new URL(url);
+  narrow.searchParams.set('options', '-c work_mem=64kB -c temp_file_limit=0');
+  const { code, err } = await lumis(['verify'], on(narrow.href));
+  assert.equal(code, 69, err);
+  assert.match(err, /the database has run out of something: temporary file size exceeds/);
+});
+
 test('a legacy database that start must not touch ends with 78', async (t) => {
   const { url } = await legacyDatabase(t, 'public');
   const { code, err } = await lumis(['start'], on(url));

@@ -42,6 +42,10 @@ function explain(fault: Fault): { text: string; exit: number } {
   if (['EACCES', 'EROFS', 'ENOTDIR', 'EADDRNOTAVAIL'].includes(code)) {
     return { text: message, exit: EXIT.configuration };
   }
+  if (/^53/.test(code)) {
+    const why = fault.cause?.message ?? message;
+    return { text: `the database has run out of something: ${why}`, exit: EXIT.unavailable };
+  }
   const unreachable = (why: string) => ({
     text: `the database cannot be reached: ${why}`,
     exit: EXIT.unavailable,
