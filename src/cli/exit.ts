@@ -42,8 +42,8 @@ function explain(fault: Fault): { text: string; exit: number } {
   if (['EACCES', 'EROFS', 'ENOTDIR', 'EADDRNOTAVAIL'].includes(code)) {
     return { text: message, exit: EXIT.configuration };
   }
+  const why = fault.cause?.message ?? message;
   if (/^53/.test(code)) {
-    const why = fault.cause?.message ?? message;
     return { text: `the database has run out of something: ${why}`, exit: EXIT.unavailable };
   }
   const unreachable = (why: string) => ({
@@ -66,7 +66,7 @@ function explain(fault: Fault): { text: string; exit: number } {
     return { text, exit: EXIT.configuration };
   }
   if (fault instanceof Failure && fault.code === 'overloaded') {
-    return unreachable(fault.cause?.message ?? message);
+    return unreachable(why);
   }
   if (fault instanceof Failure) {
     const facts = Object.entries(fault.data).map(([name, value]) => ` ${name}=${value}`);

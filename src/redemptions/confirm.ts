@@ -31,13 +31,15 @@ export async function confirm(
   const apart = (row: Confirm) => row.redemption_id.toLowerCase();
   let due: string[] = []; // what was found so, and has to be booked before it is told
   return decideAll(rows, apart, async (open, isAgain) => {
-    const locks = [
-      lockRedemptions(open.map((row) => row.redemption_id)),
-      expireDue(due, null),
-      lockMerchants(open.map((row) => row.merchant_id)),
-    ];
+    const locks = isAgain
+      ? [
+          lockRedemptions(open.map((row) => row.redemption_id)),
+          expireDue(due, null),
+          lockMerchants(open.map((row) => row.merchant_id)),
+        ]
+      : [];
     const results = await db.transaction([
-      ...(isAgain ? locks : []),
+      ...locks,
       underKeys(CONFIRM(batch(open), db.lockTimeoutMs)),
     ]);
     const judged = results.at(-1) ?? [];

@@ -64,14 +64,10 @@ export async function redeem(
       if (granted?.length) return answersOf<Redeemed>(granted);
     }
     const issued = open.map((row) => ({ ...row, ...newIds() }));
-    const locks = () => [
-      lockMembers(open.map((row) => row.user_id)),
-      lockOffers(open.map((row) => row.offer_id)),
-    ];
-    const results = await db.transaction([
-      ...(isAgain ? locks() : []),
-      underKeys(REDEEM(batch(issued), ...given)),
-    ]);
+    const locks = isAgain
+      ? [lockMembers(open.map((row) => row.user_id)), lockOffers(open.map((row) => row.offer_id))]
+      : [];
+    const results = await db.transaction([...locks, underKeys(REDEEM(batch(issued), ...given))]);
     return answersOf<Redeemed>(results.at(-1));
   });
 }
