@@ -12,6 +12,8 @@ export interface Response {
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
+const ETAG = ['etag', 'ETag', 'Etag'];
+const LENGTH = ['content-length', 'Content-Length'];
 
 /**
  * Takes a connection's bytes as they come and calls back for each whole response. Bodies come with
@@ -46,7 +48,7 @@ export class ResponseReader {
     const end = bodyAt + bodyLength;
     const text = () => bytes.toString('utf8', bodyAt, end);
     const size = { head: bodyAt, body: bodyLength };
-    this.#onResponse({ status, etag: fieldOf(head, 'etag'), size, text });
+    this.#onResponse({ status, etag: fieldOf(head, ETAG), size, text });
     return end;
   }
 }
@@ -54,19 +56,17 @@ export class ResponseReader {
 const hasBody = (status: number) => status !== 204 && status !== 304 && status >= 200;
 
 function lengthOf(head: string): number {
-  const length = fieldOf(head, 'content-length');
+  const length = fieldOf(head, LENGTH);
   if (length === undefined) throw new Error(`a response without Content-Length:\n${head}`);
   return Number(length);
 }
 
-/** A header field's value; servers write the names in lower case or each Word With A Capital. */
-function fieldOf(head: string, name: string): string | undefined {
-  let at = head.indexOf(`\r\n${name}: `);
-  if (at < 0) {
-    at = head.indexOf(`\r\n${name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase())}: `);
+/** A header field's value, by its names as servers write them, all of them as long. */
+function fieldOf(head: string, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const at = head.indexOf(`\r\n${name}: `);
+    const from = at + name.length + 4;
+    if (at >= 0) return head.slice(from, head.indexOf('\r\n', from));
   }
-  if (at < 0 && name === 'etag') at = head.indexOf('\r\nETag: ');
-  if (at < 0) return undefined;
-  const from = at + name.length + 4;
-  return head.slice(from, head.indexOf('\r\n', from));
+  return undefined;
 }

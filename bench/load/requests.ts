@@ -111,7 +111,7 @@ export class Requests {
       wish,
       text: httpText(path, this.#tokenOf(member), body, this.#key()),
       learn: ({ status, text }) => {
-        if (status !== 201) return;
+        if (status !== 201 || !(this.#acknowledged || this.#usesOwn())) return;
         const { redemption_id, redemption_code: code, merchant_id } = JSON.parse(text());
         this.#acknowledged?.push(redemption_id);
         if (this.#made.length >= OWN_MAX || !this.#usesOwn()) return;

@@ -101,7 +101,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
   const through = (borrow: Borrow, lockTimeoutMs: number): Database => ({
     async query(statement) {
-      const asked = { ...statement, query_timeout: answerTimeoutMs };
+      const asked = { query_timeout: answerTimeoutMs, ...statement };
       try {
         const { client, giveBack } = await borrow();
         const result = client.query(asked);

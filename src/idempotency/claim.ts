@@ -39,7 +39,7 @@ export function identifyClaim<Row extends Claim & { changed_by: object }>(row: R
  * find it. Keys within a batch must differ.
  */
 export function underKeys(statement: Statement): Step {
-  return { ...statement, onLockTimeout: 'idempotency_in_progress', isWhole: true };
+  return { onLockTimeout: 'idempotency_in_progress', isWhole: true, ...statement };
 }
 
 /** SQL: whether nothing is stored under a key, `actor_type, actor_id, key`. */
@@ -54,12 +54,13 @@ export const keepAnswers = (key: string, fingerprint: string, answer: string, fr
 
 /**
  * Begins a verb's deciding statement: CTE `input` with the given columns, the claim's, `stored` (the
- * answer that the key already holds) and `reused` (the key stands for another request). Its first
- * parameters are the batch and how long to wait for a lock, which holds for this transaction: there
- * may be no BEGIN that could say so, and behind a transaction pooler no session either.
+ * answer that the key already holds, `k.answer`, or what a verb that keeps only a part of it makes of
+ * that) and `reused` (the key stands for another request). Its first parameters are the batch and how
+ * long to wait for a lock, which holds for this transaction: there may be no BEGIN that could say so,
+ * and behind a transaction pooler no session either.
  */
-export const input = (columns: string) => `input AS MATERIALIZED (
-    SELECT i.*, k.answer AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
+export const input = (columns: string, stored = 'k.answer') => `input AS MATERIALIZED (
+    SELECT i.*, ${stored} AS stored, k.fingerprint <> decode(i.fingerprint, 'hex') AS reused
     FROM set_config('lock_timeout', $2::integer::text, true) AS patience(ms),
       json_to_recordset($1) AS i(ord integer, ${columns},
         actor_type text, actor_id text, key text, fingerprint text)

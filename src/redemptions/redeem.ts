@@ -4,7 +4,7 @@ import { landingToken, uuidV7 } from '../core/ids.ts';
 import type { Database } from '../db/pool.ts';
 import { batch, byKey, prepared, type Statement } from '../db/statement.ts';
 import {
-  ANSWER,
+  answerWith,
   type Claim,
   input,
   isUnused,
@@ -15,7 +15,7 @@ import { lockMembers } from '../ledger/lock.ts';
 import { lockOffers } from '../offers/lock.ts';
 import { LIVE_OF } from '../offers/offer.ts';
 import { newCode } from './code.ts';
-import { answersOf } from './redemption.ts';
+import { AGAIN, FACTS, KEPT, QR, toldTo } from './redeemed.ts';
 
 /** One member's wish for one offer. */
 export interface Redeem extends Claim {
@@ -30,8 +30,14 @@ export const subjectsOfRedeem = ({ offer_id, user_id }: Redeem) => [
   String(user_id),
 ];
 
-/** What a redemption will be known by. */
-const newIds = () => ({ redemption_id: uuidV7(), code: newCode(), token: landingToken() });
+/** A row with what its redemption will be known by. */
+const issue = (row: Redeem) => ({
+  redemption_id: uuidV7(),
+  code: newCode(),
+  token: landingToken(),
+  ...row,
+});
+type Issued = ReturnType<typeof issue>;
 
 /** How codes are issued: lifetime where the offer says none, and where QRs lead to. */
 export interface Issuing {
@@ -58,17 +64,17 @@ export async function redeem(
   return decideAll(rows, apart, async (open, isAgain) => {
     const { ttl_minutes, public_url } = issuing;
     const given = [db.lockTimeoutMs, ttl_minutes, public_url];
-    const [first] = open;
+    const issued = open.map(issue);
+    const [first] = issued;
     if (first && open.length === 1 && !isAgain) {
-      const [granted] = await db.transaction([underKeys(redeemAlone(first, newIds(), given))]);
-      if (granted?.length) return answersOf<Redeemed>(granted);
+      const [granted] = await db.transaction([underKeys(redeemAlone(first, given))]);
+      if (granted?.length) return toldTo(issued, granted);
     }
-    const issued = open.map((row) => ({ ...row, ...newIds() }));
     const locks = isAgain
       ? [lockMembers(open.map((row) => row.user_id)), lockOffers(open.map((row) => row.offer_id))]
       : [];
     const results = await db.transaction([...locks, underKeys(REDEEM(batch(issued), ...given))]);
-    return answersOf<Redeemed>(results.at(-1));
+    return toldTo(issued, results.at(-1) ?? []);
   });
 }
 
@@ -76,24 +82,13 @@ export async function redeem(
 const TERMS = `o.offer_id, o.name_friendly, o.merchant_id, o.lumis_cost, o.stock_quantity, o.is_active,
       o.valid_from, o.valid_to, o.max_redemptions_per_user, o.code_ttl_minutes, o.on_expiry`;
 
-/** SQL: what is told of row `p`, which nothing refuses. $4 is where QRs lead to. */
-const MADE = `jsonb_build_object(
-        'redemption_id', p.redemption_id, 'offer_id', p.offer_id, 'offer_name', p.name_friendly,
-        'merchant_id', p.merchant_id, 'merchant_name', p.merchant_name,
-        'lumis_spent', p.lumis_cost, 'redemption_status', 'pending', 'redemption_code', p.code,
-        'qr_image_url', $4 || '/api/v1/rewards/redemptions/' || p.redemption_id || '/qr.png',
-        'qr_landing_url', $4 || '/r/' || p.token, 'created_at', p.now,
-        'code_expires_at', p.expires_at, 'validated_at', NULL, 'closed_at', NULL,
-        'cancellation_reason', NULL, 'on_expiry', p.on_expiry,
-        'balance', p.balance - p.lumis_cost)`;
-
-/** CTEs that write what each `winner` gets, but for the stock; `made` is what it is told. */
+/** CTEs that write what each `winner` gets, but for the stock. */
 const GRANTED = `redemption AS (
     INSERT INTO rewards.user_redemptions (redemption_id, user_id, offer_id, lumis_spent,
       redemption_code, qr_image_url, qr_landing_url, code_expires_at, created_at, offer_name,
       merchant_id, on_expiry, landing_token, changed_by)
     SELECT w.redemption_id, w.user_id, w.offer_id, w.lumis_cost, w.code,
-      w.made->>'qr_image_url', w.made->>'qr_landing_url', w.expires_at, w.now, w.name_friendly,
+      w.qr_image_url, w.qr_landing_url, w.expires_at, w.now, w.name_friendly,
       w.merchant_id, w.on_expiry, w.token, w.changed_by
     FROM winner w
   ), spend AS (
@@ -111,8 +106,10 @@ const GRANTED = `redemption AS (
 
 const REDEEM = prepared(
   'redemptions.redeem',
-  `WITH ${input(`user_id integer, offer_id uuid, redemption_id uuid, code text, token text,
-      changed_by jsonb`)}, member AS MATERIALIZED (
+  `WITH ${input(
+    'user_id integer, offer_id uuid, redemption_id uuid, code text, token text, changed_by jsonb',
+    AGAIN,
+  )}, member AS MATERIALIZED (
     SELECT b.user_id, b.balance, b.updated_at FROM lumis.balances b
     WHERE b.user_id = ANY (ARRAY(SELECT i.user_id FROM input i)) FOR NO KEY UPDATE SKIP LOCKED
   ), offer AS MATERIALIZED (
@@ -150,22 +147,22 @@ const REDEEM = prepared(
         THEN 'out_of_stock' END) AS verdict
     FROM judged j
   ), decided AS MATERIALIZED (
-    SELECT p.*, p.verdict IS DISTINCT FROM 'undecided' AS keep, CASE
-      WHEN p.verdict IS NULL THEN jsonb_build_object('done', ${MADE})
+    SELECT p.*, ${QR}, p.verdict IS DISTINCT FROM 'undecided' AS keep, CASE
+      WHEN p.verdict IS NULL THEN ${KEPT}
       WHEN p.verdict = 'insufficient_points' THEN jsonb_build_object('refused', p.verdict,
         'data', jsonb_build_object('missing_lumis', p.lumis_cost - floor(p.balance)))
       WHEN p.verdict <> 'undecided' THEN jsonb_build_object('refused', p.verdict)
     END AS answer
     FROM placed p
   ), winner AS (
-    SELECT d.*, d.answer->'done' AS made FROM decided d WHERE d.verdict IS NULL
+    SELECT d.* FROM decided d WHERE d.verdict IS NULL
   ), taken AS (     -- from what was locked: this view of the row may be older, and lack the stock
     UPDATE rewards.redemption_offers o
     SET stock_quantity = t.stock_quantity - t.units, stock_held = o.stock_held + t.units
     FROM (SELECT w.offer_id, w.stock_quantity, count(*)::integer AS units
           FROM winner w GROUP BY w.offer_id, w.stock_quantity) t
     WHERE o.offer_id = t.offer_id
-  ), ${GRANTED}, ${ANSWER}`,
+  ), ${GRANTED}, ${answerWith(...FACTS)}`,
 );
 
 /**
@@ -173,14 +170,14 @@ const REDEEM = prepared(
  * of the work of REDEEM. Where anything speaks against it nothing is written and no row answers.
  * `given` is what both statements have as $2 to $4.
  */
-function redeemAlone(row: Redeem, ids: ReturnType<typeof newIds>, given: unknown[]): Statement {
+function redeemAlone(row: Issued, given: unknown[]): Statement {
   return REDEEM_ALONE(
     row.user_id,
     ...given,
     row.offer_id,
-    ids.redemption_id,
-    ids.code,
-    ids.token,
+    row.redemption_id,
+    row.code,
+    row.token,
     row.changed_by,
     row.actor_type,
     row.actor_id,
@@ -217,11 +214,13 @@ const REDEEM_ALONE = prepared(
         FROM lumis.balances x WHERE x.user_id = b.user_id) AND o.max_redemptions_per_user > (
         SELECT count(*) FROM ${LIVE_OF('b.user_id')} l WHERE l.offer_id = o.offer_id))
   ), winner AS MATERIALIZED (
-    SELECT p.*, $9::jsonb AS changed_by, ${MADE} AS made FROM free p
+    SELECT p.*, $9::jsonb AS changed_by, ${QR}, ${KEPT} AS answer FROM free p
   ), taken AS (
     UPDATE rewards.redemption_offers o
     SET stock_quantity = w.stock_quantity - 1, stock_held = o.stock_held + 1
     FROM winner w WHERE o.offer_id = w.offer_id
-  ), ${GRANTED}
-  ${keepAnswers(KEY, '$13', `jsonb_build_object('done', w.made)`, 'winner w')} RETURNING answer`,
+  ), ${GRANTED}, kept AS (
+    ${keepAnswers(KEY, '$13', 'w.answer', 'winner w')}
+  )
+  SELECT ${FACTS.map((column) => `w.${column}, `).join('')}w.answer FROM winner w`,
 );

@@ -36,7 +36,7 @@ export const branchOf = (deviceId: string) => `(SELECT b.branch_name
 
 /** The rows of a deciding statement as answers, their times as the wire has them. */
 export function answersOf<Value>(
-  rows: { answer: Answer<Value> | null }[] | undefined,
+  rows: readonly { answer: Answer<Value> | null }[] | undefined,
 ): (Answer<Value> | undefined)[] {
   return (rows ?? []).map(({ answer }) => {
     const facts = (answer?.done ?? answer?.data ?? {}) as Record<string, unknown>;

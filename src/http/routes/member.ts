@@ -42,10 +42,10 @@ function redeemRoutes(app: App, deps: RouteDeps): void {
     async (request, reply) => {
       const { offer_id } = request.body;
       const row = {
-        ...claimOf(request, 'redeem', request.body),
         user_id: request.userId,
         offer_id,
         changed_by: changedBy(request.caller),
+        ...claimOf(request, 'redeem', request.body),
       };
       const answer = await grouped.redeem.submit(row);
       const redeemed = await conclude(deps, request, 'redeem', answer, { offer_id });
@@ -63,11 +63,11 @@ function redeemRoutes(app: App, deps: RouteDeps): void {
     async (request) => {
       const { redemption_id } = request.params;
       const row = {
-        ...claimOf(request, 'cancel', request.params),
         redemption_id,
         user_id: request.userId,
         reason: null,
         changed_by: changedBy(request.caller),
+        ...claimOf(request, 'cancel', request.params),
       };
       const answer = await grouped.cancel.submit(row);
       return conclude(deps, request, 'cancel', answer, { redemption_id });

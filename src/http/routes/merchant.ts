@@ -46,10 +46,10 @@ function counterRoutes(app: App, deps: RouteDeps): void {
     async (request) => {
       const scanned = request.body.code;
       const row = {
-        ...request.merchant,
         scanned,
         public_url: config.publicUrl,
         changed_by: changedBy(request.caller),
+        ...request.merchant,
       };
       const answer = await grouped.validate.submit(row);
       const about = parseScan(scanned) ? {} : 'not audited';
@@ -79,10 +79,10 @@ function counterRoutes(app: App, deps: RouteDeps): void {
     async (request) => {
       const { redemption_id } = request.params;
       const row = {
-        ...claimOf(request, 'confirm', request.params),
-        ...request.merchant,
         redemption_id,
         changed_by: changedBy(request.caller),
+        ...claimOf(request, 'confirm', request.params),
+        ...request.merchant,
       };
       const answer = await grouped.confirm.submit(row);
       return conclude(deps, request, 'confirm', answer, { redemption_id });
